@@ -1,0 +1,52 @@
+"""What is done to a raw sample before the network sees it: part of the model's contract."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgedistill.core.strict import Strict
+
+METADATA_KEY = "edgedistill.preprocessing"
+"""The key under which a model file (ONNX or safetensors) carries its preprocessing as JSON."""
+
+
+class Preprocessing(Strict):
+    """From a raw sample to a network input, declared once.
+
+    Images: decode, convert to `color`, resize, centre-crop, then `(pixel * scale - mean) / std`
+    per channel, then `layout`. Arrays: `(value * scale - mean) / std` over the last raw axis.
+    Training, calibration, evaluation and the device all do just this, and the model file carries
+    it under `METADATA_KEY`.
+    """
+
+    kind: Literal["image", "array", "caller"] = "array"
+    """image: pixels [height, width, channels]; array: any numeric array; caller: the inputs come
+    ready from the caller's own code and are used as they are."""
+    color: Literal["grey", "rgb", "bgr"] | None = None
+    """Colour order of an image."""
+    resize: tuple[int, int] | None = Field(default=None, strict=False)
+    """[height, width] in pixels after resizing (bilinear), before cropping."""
+    center_crop: tuple[int, int] | None = Field(default=None, strict=False)
+    """[height, width] in pixels cut from the middle."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor on the raw value, for instance 0.00392156862745098 (1/255) for pixels."""
+    mean: tuple[float, ...] = Field(default=(0.0,), strict=False, min_length=1)
+    """Subtracted after scaling: one value, or one per channel."""
+    std: tuple[float, ...] = Field(default=(1.0,), strict=False, min_length=1)
+    """Divided by after subtracting: one value, or one per channel."""
+    layout: Literal["nchw", "nhwc", "as-is"] = "as-is"
+    """Order of the axes of the network's input."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if any(value <= 0 for value in self.std):
+            raise ValueError("std must be above zero. Give the standard deviation per channel")
+        if len(self.mean) not in (1, len(self.std)) and len(self.std) != 1:
+            raise ValueError("mean and std differ in length. Give one value, or one per channel")
+        if self.kind == "image" and (self.color is None or self.layout == "as-is"):
+            raise ValueError("an image needs color and layout. Add color: grey|rgb|bgr and layout")
+        if self.kind != "image" and (self.color or self.resize or self.center_crop):
+            raise ValueError("color, resize and center_crop are for images. Set kind: image")
+        return self

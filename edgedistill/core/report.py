@@ -1,0 +1,131 @@
+"""The report of one target: facts only. JSON is the truth; everything else is a view of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgedistill.core.budget import Budget
+from edgedistill.core.evidence import Conditions, Quantity
+from edgedistill.core.strict import Strict
+
+Step = Literal["teacher", "distilled", "pruned", "int8"]
+Precision = Literal["fp32", "int8"]
+
+
+class Worst(Strict):
+    """The class or group that lost most against the teacher."""
+
+    name: str
+    drop: Quantity
+    """Accuracy lost, a fraction; the interval holds for all classes or groups at once."""
+
+
+class Latency(Strict):
+    """Latency of one inference, in milliseconds."""
+
+    p50_ms: Quantity
+    p90_ms: Quantity | None = None
+    p95_ms: Quantity | None = None
+    """Absent where too few samples were taken to claim them."""
+    speedup: Quantity | None = None
+    """Teacher's median over this model's, from interleaved rounds."""
+    stable: bool
+    """False where the machine was disturbed while measuring."""
+
+
+class Int8Check(Strict):
+    """Whether int8 is really int8."""
+
+    scheme: str
+    int8_operators: int
+    float_operators: int
+    """Heavy operators (Conv, Gemm, MatMul) that stayed in float."""
+    float_names: tuple[str, ...] = Field(default=(), strict=False)
+    verified: Literal["in-runtime", "unverified"]
+    """in-runtime: counted in the optimized graph of the target's own runtime and instruction
+    set; unverified: the placement of quantizers was checked in the file only."""
+
+
+class Row(Strict):
+    """One step of the waterfall: the network as it stood after it, as an ONNX file."""
+
+    step: Step
+    precision: Precision
+    model_sha256: str
+    accuracy: Quantity
+    """On the validation split."""
+    test_accuracy: Quantity | None
+    """On the test split; decides nothing."""
+    accuracy_drop: Quantity | None
+    """Lost against the teacher on the same validation samples; absent for the teacher."""
+    agreement: Quantity | None
+    """Share of validation samples on which it answers as the teacher does."""
+    worst_class: Worst | None
+    worst_group: Worst | None
+    latency: Latency | None
+    """Absent where nothing was measured and nothing can be estimated."""
+    size_mb: Quantity
+    macs: Quantity
+    parameters: Quantity
+    int8: Int8Check | None = None
+
+
+class Choice(Strict):
+    """Which candidate ships and why."""
+
+    step: Step
+    model: str
+    """The file's name beside the report."""
+    decided: bool
+    """False where the measurement could not tell or there was none."""
+    reason: str
+
+
+class Provenance(Strict):
+    """What made this, so that it can be made again."""
+
+    recipe_sha256: str
+    data_sha256: str
+    data_source: str
+    seed: int
+    versions: dict[str, str]
+    steps: dict[str, str]
+    """Step name to its content-addressed key."""
+
+
+class Report(Strict):
+    """All facts about one target of one run."""
+
+    schema_version: Literal[1]
+    kind: Literal["edgedistill-report"] = "edgedistill-report"
+    run: str
+    target: str
+    target_title: str
+    runtime: str
+    budget: Budget
+    rows: tuple[Row, ...] = Field(strict=False, min_length=1)
+    choice: Choice
+    conditions: Conditions | None
+    """Of the latency measurement; absent where there was none."""
+    class_names: tuple[str, ...] = Field(strict=False)
+    preprocessing: dict[str, object]
+    notes: tuple[str, ...] = Field(default=(), strict=False)
+    """What a reader must know, for instance that the teacher was trained by this run."""
+    provenance: Provenance
+
+    def row(self, step: Step) -> Row | None:
+        """The row of one step, or None where the run did not take it."""
+        return next((row for row in self.rows if row.step == step), None)
+
+    def shipped(self) -> Row:
+        """The row of the model that ships.
+
+        Raises:
+            KeyError: If the choice names a step that has no row.
+        """
+        row = self.row(self.choice.step)
+        if row is None:
+            raise KeyError(self.choice.step)
+        return row
