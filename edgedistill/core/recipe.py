@@ -94,7 +94,7 @@ class Model(Strict):
 
     source: str
     """builtin:NAME, python:FILE.py:FUNCTION, or hf:DIR_OR_ID."""
-    args: dict[str, Argument] = {}
+    args: dict[str, Argument] = Field(default_factory=dict)
     """Arguments of the function that builds it."""
     weights: str | None = None
     """A .safetensors file with its weights."""

@@ -1,4 +1,4 @@
-"""What a stage is: it takes artifacts from disk, gives new ones with facts, and proves its promise."""
+"""What a stage is: artifacts in, new artifacts and facts out, and its promise proved."""
 
 from __future__ import annotations
 

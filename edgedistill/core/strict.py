@@ -76,7 +76,9 @@ def _fault(model: type[BaseModel], item: ErrorDetails, file: str | Path) -> Faul
         known = sorted(_known_keys(model, location[:-1]))
         close = difflib.get_close_matches(str(location[-1]), known, n=1)
         remedy = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}"
-        return Fault(file=file, field=field, given=given, problem="is not a known key", remedy=remedy)
+        return Fault(
+            file=file, field=field, given=given, problem="is not a known key", remedy=remedy
+        )
     if kind == "missing":
         return Fault(file=file, field=field, problem="is missing", remedy="Add it")
     if kind in _PROBLEMS:
