@@ -1,0 +1,1 @@
+"""Where networks come from, and how they are kept: never as a pickle."""
