@@ -2,7 +2,8 @@
 
 All of them are plain chains of convolution, batch norm, ReLU, addition, pooling and linear
 layers, so that channels can be pruned, the graph exports without surprises, and every heavy
-operator has an int8 form.
+operator has an int8 form. No layer works in place: tracing a linear layer whose output an
+in-place ReLU overwrites loses the layer, and then nothing is pruned.
 """
 
 from __future__ import annotations
@@ -74,9 +75,7 @@ def _convolution(inputs: int, outputs: int, *, stride: int, kernel: int = 3) -> 
 def _stem(channels: int, width: int, stride: int) -> nn.Sequential:
     """The first layer: its kernel covers every pixel at strides above 1."""
     kernel = 3 if stride == 1 else 2 * stride - 1
-    return nn.Sequential(
-        *_convolution(channels, width, stride=stride, kernel=kernel), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(*_convolution(channels, width, stride=stride, kernel=kernel), nn.ReLU())
 
 
 class Head(nn.Module):
@@ -103,12 +102,13 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = (
             nn.Identity() if same else _convolution(inputs, outputs, stride=stride, kernel=1)
         )
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[batch, inputs, height, width] to [batch, outputs, height/stride, width/stride]."""
         y = self.second(self.relu(self.first(x)))
-        return self.relu(y + self.shortcut(x))
+        z: torch.Tensor = self.relu(y + self.shortcut(x))
+        return z
 
 
 class DepthwiseBlock(nn.Module):
@@ -119,16 +119,17 @@ class DepthwiseBlock(nn.Module):
         self.depthwise = nn.Sequential(
             nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
             nn.BatchNorm2d(inputs),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
         )
         self.pointwise = _convolution(inputs, outputs, stride=1, kernel=1)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.residual = residual and inputs == outputs and stride == 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[batch, inputs, height, width] to [batch, outputs, height/stride, width/stride]."""
         y = self.pointwise(self.depthwise(x))
-        return self.relu(y + x) if self.residual else self.relu(y)
+        z: torch.Tensor = self.relu(y + x if self.residual else y)
+        return z
 
 
 def _steps(width: int, depth: int, stages: int) -> list[tuple[int, int, int]]:
@@ -173,7 +174,7 @@ def _mlp(signature: Signature, given: MlpArguments) -> nn.Module:
     features = math.prod(shape)
     layers: list[nn.Module] = [nn.Flatten(1)] if len(shape) > 1 else []
     for _ in range(given.depth):
-        layers += [nn.Linear(features, given.width), nn.ReLU(inplace=True)]
+        layers += [nn.Linear(features, given.width), nn.ReLU()]
         features = given.width
     return nn.Sequential(*layers, nn.Linear(features, signature.classes))
 
