@@ -1,0 +1,41 @@
+"""What a network is asked to do: the loss on labels, and how good its answers are."""
+
+from __future__ import annotations
+
+from edgedistill.core.labels import UNLABELLED
+from edgedistill.tasks.classification import (
+    Flips,
+    accuracy,
+    accuracy_drop,
+    agreement,
+    flips,
+    label_loss,
+    worst_class,
+    worst_group,
+)
+from edgedistill.tasks.evaluation import Evaluation, Tally, evaluate
+from edgedistill.tasks.intervals import (
+    agresti_min_interval,
+    bonferroni,
+    paired_wald_interval,
+    wilson_interval,
+)
+
+__all__ = [
+    "UNLABELLED",
+    "Evaluation",
+    "Flips",
+    "Tally",
+    "accuracy",
+    "accuracy_drop",
+    "agreement",
+    "agresti_min_interval",
+    "bonferroni",
+    "evaluate",
+    "flips",
+    "label_loss",
+    "paired_wald_interval",
+    "wilson_interval",
+    "worst_class",
+    "worst_group",
+]

@@ -1,0 +1,214 @@
+"""Classification: the loss on labels, and how good answers are, alone and against a teacher's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.labels import UNLABELLED
+from edgedistill.core.report import Worst
+from edgedistill.tasks.evaluation import Evaluation, evaluate
+from edgedistill.tasks.intervals import agresti_min_interval, bonferroni, wilson_interval
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "Evaluation",
+    "Flips",
+    "accuracy",
+    "accuracy_drop",
+    "agreement",
+    "evaluate",
+    "flips",
+    "label_loss",
+    "worst_class",
+    "worst_group",
+]
+
+_WILSON = "Wilson score interval (Wilson 1927)"
+_PAIRED = "paired on the same samples, Wald+2 interval (Agresti & Min 2005)"
+
+
+def label_loss(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy, the mean over the labelled samples of a batch.
+
+    Args:
+        logits: The network's answers, `[batch, classes]`.
+        labels: The right classes, int64 `[batch]`; UNLABELLED samples count for nothing.
+        label_smoothing: Share of the target spread over all classes
+            (Szegedy et al. 2016, section 7).
+
+    Returns:
+        One value; 0, still with a gradient (of 0), where no sample is labelled.
+    """
+    from torch.nn import functional
+
+    total = functional.cross_entropy(
+        logits,
+        labels,
+        ignore_index=UNLABELLED,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )
+    return total / (labels != UNLABELLED).sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Flips:
+    """How answers changed on the same samples, from one network to another."""
+
+    lost: int
+    """Right before, wrong after."""
+    gained: int
+    """Wrong before, right after."""
+    kept_right: int
+    kept_wrong: int
+    """Wrong both times, with the same answer or another."""
+    changed: int
+    """Answers that differ, right or wrong."""
+
+
+def flips(before: Evaluation, after: Evaluation) -> Flips:
+    """Counts how answers changed.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    _require_same_samples(before, after)
+    was, now = before.correct, after.correct
+    return Flips(
+        lost=int((was & ~now).sum()),
+        gained=int((~was & now).sum()),
+        kept_right=int((was & now).sum()),
+        kept_wrong=int((~was & ~now).sum()),
+        changed=int((before.predictions != after.predictions).sum()),
+    )
+
+
+def accuracy(evaluation: Evaluation, *, confidence: float = 0.95, evidence: Evidence) -> Quantity:
+    """The share of right answers with its Wilson interval."""
+    correct, samples = int(evaluation.correct.sum()), len(evaluation)
+    return _share(correct, samples, confidence, evidence, f"share of right answers, {_WILSON}")
+
+
+def agreement(
+    before: Evaluation, after: Evaluation, *, confidence: float = 0.95, evidence: Evidence
+) -> Quantity:
+    """The share of samples on which both give the same answer, right or wrong.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    same = len(before) - flips(before, after).changed
+    return _share(same, len(before), confidence, evidence, f"share of equal answers, {_WILSON}")
+
+
+def accuracy_drop(
+    before: Evaluation, after: Evaluation, *, confidence: float = 0.95, evidence: Evidence
+) -> Quantity:
+    """Accuracy before minus accuracy after, on the same samples; below 0 is a gain.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    _require_same_samples(before, after)
+    everyone = np.ones(len(before), dtype=bool)
+    return _drop(before, after, everyone, confidence=confidence, evidence=evidence, note="")
+
+
+def worst_class(
+    before: Evaluation, after: Evaluation, *, confidence: float = 0.95, evidence: Evidence
+) -> Worst | None:
+    """The class that lost most accuracy, None where no class has a sample.
+
+    The interval is for the largest drop of all classes: each class's own interval holds at a
+    confidence raised by Bonferroni's rule, so all hold at once, and the largest drop lies between
+    the highest of their lower and the highest of their upper bounds.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    return _worst(before, after, dict(before.members_of_classes()), confidence, evidence)
+
+
+def worst_group(
+    before: Evaluation, after: Evaluation, *, confidence: float = 0.95, evidence: Evidence
+) -> Worst | None:
+    """The group that lost most accuracy, as `worst_class`; None where there are no groups.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    return _worst(before, after, dict(before.members_of_groups()), confidence, evidence)
+
+
+def _worst(
+    before: Evaluation,
+    after: Evaluation,
+    members: dict[str, np.ndarray],
+    confidence: float,
+    evidence: Evidence,
+) -> Worst | None:
+    _require_same_samples(before, after)
+    if not members:
+        return None
+    each = bonferroni(confidence, len(members))
+    note = f", all {len(members)} at once (Bonferroni)"
+    drops = {
+        name: _drop(before, after, mask, confidence=each, evidence=evidence, note=note)
+        for name, mask in members.items()
+    }
+    name = max(drops, key=lambda name: drops[name].value)
+    changes: dict[str, Any] = {
+        "low": max(drop.low for drop in drops.values()),
+        "high": max(drop.high for drop in drops.values()),
+        "confidence": confidence,
+    }
+    return Worst(name=name, drop=Quantity.model_validate({**dict(drops[name]), **changes}))
+
+
+def _drop(
+    before: Evaluation,
+    after: Evaluation,
+    mask: np.ndarray,
+    *,
+    confidence: float,
+    evidence: Evidence,
+    note: str,
+) -> Quantity:
+    was, now = before.correct[mask], after.correct[mask]
+    lost, gained, samples = int((was & ~now).sum()), int((~was & now).sum()), len(was)
+    low, high = agresti_min_interval(lost, gained, samples, confidence)
+    return Quantity(
+        value=(lost - gained) / samples,
+        low=low,
+        high=high,
+        confidence=confidence,
+        evidence=evidence,
+        samples=samples,
+        method=f"difference of accuracies, {_PAIRED}{note}",
+    )
+
+
+def _share(
+    successes: int, trials: int, confidence: float, evidence: Evidence, method: str
+) -> Quantity:
+    low, high = wilson_interval(successes, trials, confidence)
+    return Quantity(
+        value=successes / trials,
+        low=low,
+        high=high,
+        confidence=confidence,
+        evidence=evidence,
+        samples=trials,
+        method=method,
+    )
+
+
+def _require_same_samples(before: Evaluation, after: Evaluation) -> None:
+    if not np.array_equal(before.labels, after.labels):
+        raise ValueError("the two evaluations are not on the same samples")

@@ -1,0 +1,125 @@
+"""A network's answers beside the right ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgedistill.errors import PromiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many answers were right."""
+
+    correct: int
+    samples: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        return self.correct / self.samples
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A network's answers on labelled samples."""
+
+    labels: np.ndarray
+    """The right classes, int64 `[n]`."""
+    predictions: np.ndarray
+    """The answers, int64 `[n]`."""
+    groups: np.ndarray | None
+    """The group of each sample, text `[n]`, where the source tells."""
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Which answers are right, bool `[n]`."""
+        return np.asarray(self.predictions == self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        return float(self.correct.mean())
+
+    @property
+    def per_class(self) -> dict[str, Tally]:
+        """Right answers on each class's samples; a class without a sample is left out."""
+        return {name: self._tally(members) for name, members in self.members_of_classes()}
+
+    @property
+    def per_group(self) -> dict[str, Tally]:
+        """Right answers on each group's samples; empty where the source tells no groups."""
+        return {name: self._tally(members) for name, members in self.members_of_groups()}
+
+    def members_of_classes(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Each class that has samples, with a mask `[n]` of them, in the order of the classes."""
+        for index, name in enumerate(self.class_names):
+            members = self.labels == index
+            if members.any():
+                yield name, members
+
+    def members_of_groups(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Each group with a mask `[n]` of its samples, in alphabetical order."""
+        if self.groups is not None:
+            for name in np.unique(self.groups):
+                yield str(name), self.groups == name
+
+    def _tally(self, members: np.ndarray) -> Tally:
+        return Tally(correct=int(self.correct[members].sum()), samples=int(members.sum()))
+
+
+def evaluate(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    class_names: Sequence[str],
+) -> Evaluation:
+    """Decodes answers and sets them beside the right ones.
+
+    Args:
+        logits: A network's answers, `[n, classes]`; the highest is its choice, the first of
+            equals.
+        labels: The right classes, `[n]`.
+        groups: The group of each sample, `[n]`, or None.
+        class_names: One name per class.
+
+    Raises:
+        PromiseError: If an answer is NaN or infinite, or there is not one per class and sample.
+        ValueError: If there is no sample, or labels or groups do not belong to these answers.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    if logits.shape != (len(labels), len(class_names)):
+        raise PromiseError(
+            stage="evaluation",
+            promised=f"answers of shape {(len(labels), len(class_names))}",
+            found=f"shape {logits.shape}",
+            remedy="The network must give one logit per class for each sample",
+        )
+    broken = int((~np.isfinite(logits)).any(axis=1).sum())
+    if broken:
+        raise PromiseError(
+            stage="evaluation",
+            promised="finite answers",
+            found=f"NaN or infinity in the answers to {broken} of {len(labels)} samples",
+            remedy="Lower the learning rate, or look for an overflow in the network",
+        )
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(class_names):
+        raise ValueError("every sample to evaluate on needs a label of a known class")
+    if groups is not None and len(groups) != len(labels):
+        raise ValueError(f"{len(groups)} groups for {len(labels)} samples")
+    return Evaluation(
+        labels=labels,
+        predictions=np.asarray(logits).argmax(axis=1).astype(np.int64),
+        groups=groups,
+        class_names=tuple(class_names),
+    )
