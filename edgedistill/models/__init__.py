@@ -1,1 +1,26 @@
 """Where networks come from, and how they are kept: never as a pickle."""
+
+from edgedistill.models.building import build
+from edgedistill.models.identity import fingerprint
+from edgedistill.models.network import Network, create, load, save
+from edgedistill.models.signature import Signature, logits
+from edgedistill.models.sources import Live, has_weights, runs_code
+from edgedistill.models.surgery import History, history_of, replay, set_attention_heads
+
+__all__ = [
+    "History",
+    "Live",
+    "Network",
+    "Signature",
+    "build",
+    "create",
+    "fingerprint",
+    "has_weights",
+    "history_of",
+    "load",
+    "logits",
+    "replay",
+    "runs_code",
+    "save",
+    "set_attention_heads",
+]

@@ -1,0 +1,145 @@
+"""Building a network fresh: seeded, with its weights, and checked against the data."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from edgedistill.errors import Fault, InputError
+from edgedistill.models import hugging_face, processor, sources, weights
+from edgedistill.models.signature import Signature, logits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgedistill.core.preprocessing import Preprocessing
+    from edgedistill.core.recipe import Model
+    from edgedistill.models.sources import Live
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seeds the generators of torch, numpy and Python for a while; puts them back after.
+
+    A `python:` source may draw its weights from any of the three.
+    """
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002  # foreign code uses the global one
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  # foreign code uses the global one
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002  # foreign code uses the global one
+
+
+def build(
+    model: Model,
+    signature: Signature,
+    *,
+    base: Path,
+    seed: int,
+    live: Live | None = None,
+    preprocessing: Preprocessing | None = None,
+    field: str = "student",
+) -> torch.nn.Module:
+    """A network as the recipe describes it, in eval mode; equal arguments give equal weights.
+
+    Args:
+        model: The recipe's model.
+        signature: What the data gives and wants.
+        base: The folder relative paths are resolved against.
+        seed: Of fresh weights; the global generators stay as they were.
+        live: Modules handed in; they are copied, never changed.
+        preprocessing: The data's; weights that declare another are refused.
+        field: Where the model stands in the recipe, for the error.
+
+    Raises:
+        InputError: If source, arguments or weights are wrong, the network does not take the
+            data's inputs, or gives another number of outputs.
+        MissingExtraError: If `hf:` is asked for and transformers is not installed.
+    """
+    own_weights = model.weights is None
+    with seeded(seed):
+        module = sources.construct(
+            model, signature, base=base, live=live, field=field, pretrained=own_weights
+        )
+        module.eval()
+        check_outputs(module, signature, field=field, given=model.source)
+    if model.weights is not None:
+        path = base / model.weights
+        tensors, declared = weights.read(path, field=f"{field}.weights")
+        if preprocessing is not None:
+            weights.require_preprocessing(
+                declared, preprocessing, file=path, field=f"{field}.weights"
+            )
+        weights.load_into(module, tensors, file=path, field=f"{field}.weights")
+    kind, name = sources.split(model, field=field)
+    if kind == "hf" and own_weights and preprocessing is not None:
+        folder = hugging_face.folder_of(name, base=base, field=field)
+        processor.require_preprocessing(folder, preprocessing, field=field)
+    _check_finite(module, model, field)
+    return module
+
+
+def check_outputs(module: torch.nn.Module, signature: Signature, *, field: str, given: str) -> None:
+    """Runs two samples of zeros through the network and looks at what comes out.
+
+    Raises:
+        InputError: If it does not take the inputs, or does not give logits [batch, classes].
+    """
+    inputs = signature.zeros(batch=2)
+    taken = ", ".join(f"{name} {list(shape)}" for name, shape in signature.inputs.items())
+    try:
+        with torch.no_grad():
+            answer: object = logits(module, inputs)
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+        raise InputError(
+            Fault(
+                field=f"{field}.source",
+                given=given,
+                problem=f"the network does not take the data's inputs ({taken}, float32 with a "
+                f"batch axis before): {type(error).__name__}: {str(error).splitlines()[0]}",
+                remedy="Change the network, or data.preprocessing",
+            )
+        ) from error
+    wanted = [2, signature.classes]
+    if isinstance(answer, torch.Tensor) and list(answer.shape) == wanted:
+        return
+    if isinstance(answer, torch.Tensor) and answer.dim() == 2 and answer.shape[0] == 2:
+        found = f"gives {answer.shape[1]} outputs, but the data has {signature.classes} classes"
+    elif isinstance(answer, torch.Tensor):
+        found = f"gives shape {list(answer.shape)} for a batch of 2, not {wanted}"
+    else:
+        found = f"gives a {type(answer).__name__}, not a tensor of logits"
+    raise InputError(
+        Fault(
+            field=f"{field}.source",
+            given=given,
+            problem=f"the network {found}",
+            remedy=f"Make its last layer give {signature.classes} logits per sample",
+        )
+    )
+
+
+def _check_finite(module: torch.nn.Module, model: Model, field: str) -> None:
+    fault = weights.not_finite(
+        {name: value for name, value in module.state_dict().items() if torch.is_tensor(value)}
+    )
+    if fault:
+        raise InputError(
+            Fault(
+                field=f"{field}.source",
+                given=model.source,
+                problem=f"the network's weights hold NaN or infinity in {fault}",
+                remedy="Give weights that are finite",
+            )
+        )
