@@ -20,7 +20,7 @@ def require_preprocessing(folder: Path, expected: Preprocessing, *, field: str) 
     Sizes are not compared: the network itself refuses a size that it cannot take.
 
     Raises:
-        InputError: If the input that a grey pixel becomes differs between the two.
+        InputError: If what a black or a white pixel becomes differs between the two.
     """
     file = folder / "preprocessor_config.json"
     if expected.kind != "image" or not file.is_file():
