@@ -106,7 +106,7 @@ def construct(
     config = _config(folder, given, field=field)
     auto = _auto_class(config, folder, field)
     if not pretrained or not any(folder.glob("*.safetensors")):
-        fresh: torch.nn.Module = auto.from_config(config, torch_dtype=torch.float32)
+        fresh: torch.nn.Module = auto.from_config(config, dtype=torch.float32)
         return fresh
     return _pretrained(auto, config, folder, field)
 
@@ -180,7 +180,7 @@ def _pretrained(auto: Any, config: Any, folder: Path, field: str) -> torch.nn.Mo
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
-            torch_dtype=torch.float32,
+            dtype=torch.float32,
         )
     except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(
