@@ -1,0 +1,1 @@
+"""Finding and reading the documents that describe the world: target profiles, and YAML itself."""

@@ -1,0 +1,232 @@
+"""`report.md`: the verdict first, then what each step cost and gained, then what it rests on.
+
+Text that comes from models and data is escaped and stays text, whatever it looks like.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from edgedistill.render import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from edgedistill.core.report import Report, Row
+    from edgedistill.core.verdict import Check, Verdict
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|(?<=:)//|(?<=www)\.|^[#+=-])")
+_LIST_NUMBER = re.compile(r"^(\d+)([.)])(?=\s|$)")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def report_markdown(report: Report, verdict: Verdict) -> str:
+    """The report of one target as GitHub-flavoured Markdown."""
+    sections = [
+        f"# {_text(report.target_title)}: {verdict.outcome}",
+        f"Run {_text(report.run)}, target {_text(report.target)}, runtime {_text(report.runtime)}.",
+        *_verdict(verdict),
+        *_waterfall(report),
+        *_damage(report),
+        *_choice(report),
+        *_int8(report),
+        *_conditions(report),
+        *_notes(report),
+        *_provenance(report),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Text as Markdown that shows just this text, on one line.
+
+    Marks, HTML, links and what would begin a heading or a list lose their meaning; control and
+    direction characters are shown as the replacement character.
+
+    >>> print(escape("a|b <script>"))
+    a\|b &lt;script&gt;
+    """
+    visible = "".join(
+        " " if character in "\n\r\t" else "\ufffd" if _hidden(character) else character
+        for character in text
+    )
+    marked = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(visible.split()))
+    return _LIST_NUMBER.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", marked))
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN
+
+
+def _text(text: str) -> str:
+    return escape(text) or "(empty)"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _verdict(verdict: Verdict) -> list[str]:
+    title = "## Verdict against the budget"
+    if not verdict.checks:
+        return [title, f"**{verdict.outcome}**: there is nothing to judge, no budget is set."]
+    return [
+        title,
+        _table(
+            ("Budget", "Limit", "Outcome", "Why"),
+            (_check(check) for check in verdict.checks),
+        ),
+    ]
+
+
+def _check(check: Check) -> tuple[str, ...]:
+    return (f"`{check.budget}`", f"{check.limit:g}", f"**{check.outcome}**", _text(check.reason))
+
+
+def _waterfall(report: Report) -> list[str]:
+    head = ("Step", "Accuracy", "Median latency", "Evidence", "Speed-up")
+    rows = [
+        (
+            _step(report, row),
+            figures.accuracy(row.accuracy),
+            figures.milliseconds(row.latency.p50_ms if row.latency else None),
+            figures.evidence(row.latency.p50_ms if row.latency else None),
+            figures.factor(row.latency.speedup if row.latency else None),
+            figures.megabytes(row.size_mb),
+            figures.count(row.macs),
+            figures.count(row.parameters),
+        )
+        for row in report.rows
+    ]
+    return [
+        "## What each step cost and gained",
+        _table((*head, "Size", "MACs", "Parameters"), rows),
+        _legend(report),
+    ]
+
+
+def _step(report: Report, row: Row) -> str:
+    name = f"{row.step} ({row.precision})"
+    return f"**{name}, ships**" if row.step == report.choice.step else name
+
+
+def _legend(report: Report) -> str:
+    accuracy = report.rows[0].accuracy
+    lines = [
+        f"Accuracy on {accuracy.samples} validation samples ({accuracy.evidence.value}), "
+        f"with {100 * accuracy.confidence:.3g} % interval. {_text(accuracy.method)}"
+    ]
+    latencies = [row.latency for row in report.rows if row.latency]
+    if not latencies:
+        lines.append("No latency: nothing was measured on this target and nothing was estimated.")
+        return "\n\n".join(lines)
+    p50 = latencies[-1].p50_ms
+    lines.append(
+        f"Latency of one inference in milliseconds from {p50.samples} runs each, with "
+        f"{100 * p50.confidence:.3g} % interval. {_text(p50.method)}"
+    )
+    if not all(latency.stable for latency in latencies):
+        lines.append("**The machine was disturbed while measuring**: latencies are uncertain.")
+    return "\n\n".join(lines)
+
+
+def _damage(report: Report) -> list[str]:
+    rows = [
+        (
+            _step(report, row),
+            figures.points(row.accuracy_drop),
+            figures.accuracy(row.agreement),
+            _named(row, "class"),
+            _named(row, "group"),
+            figures.accuracy(row.test_accuracy),
+        )
+        for row in report.rows
+    ]
+    head = ("Step", "Accuracy lost", "Agrees with teacher", "Worst class", "Worst group")
+    tail = [
+        _table(
+            ("Step", "90th percentile", "95th percentile"),
+            (
+                (
+                    _step(report, row),
+                    figures.milliseconds(row.latency.p90_ms),
+                    figures.milliseconds(row.latency.p95_ms),
+                )
+                for row in report.rows
+                if row.latency
+            ),
+        )
+    ]
+    return [
+        "## Against the teacher",
+        _table((*head, "Accuracy on test"), rows),
+        "Accuracy lost is the teacher's minus the model's on the same samples; the intervals of "
+        "worst class and worst group hold for all of them at once. The test split decides nothing.",
+        *(["## Slow runs", *tail] if any(row.latency for row in report.rows) else []),
+    ]
+
+
+def _named(row: Row, what: str) -> str:
+    figure = row.worst_class if what == "class" else row.worst_group
+    return figures.ABSENT if figure is None else f"{_text(figure.name)}: {figures.worst(figure)}"
+
+
+def _choice(report: Report) -> list[str]:
+    choice = report.choice
+    decided = "" if choice.decided else " (**undecided**)"
+    return [
+        "## Which model ships",
+        f"{_text(choice.model)}, step {choice.step}{decided}: {_text(choice.reason)}",
+    ]
+
+
+def _int8(report: Report) -> list[str]:
+    lines = []
+    for row in report.rows:
+        if row.int8 is not None:
+            lines.append(f"- {_step(report, row)}: {_text(figures.coverage(row.int8))}")
+            lines += [f"  - stayed in float: {_text(name)}" for name in row.int8.float_names]
+    return ["## Is int8 really int8", "\n".join(lines)] if lines else []
+
+
+def _conditions(report: Report) -> list[str]:
+    conditions = report.conditions
+    if conditions is None:
+        return []
+    facts = {
+        "Device": conditions.device,
+        "Processor": conditions.processor,
+        "Instruction set": " ".join((conditions.machine, *conditions.isa_flags)),
+        "Runtime": f"{conditions.runtime}, {conditions.provider}",
+        "Threads": str(conditions.threads),
+        "Operating system": conditions.operating_system,
+        "Frequency governor": conditions.governor or "unknown",
+    }
+    return ["## Conditions of the latency measurement", _facts(facts)]
+
+
+def _notes(report: Report) -> list[str]:
+    lines = [f"- {_text(note)}" for note in report.notes]
+    return ["## Notes", "\n".join(lines)] if lines else []
+
+
+def _provenance(report: Report) -> list[str]:
+    made = report.provenance
+    facts = {
+        "Recipe (SHA-256)": made.recipe_sha256,
+        "Data": made.data_source,
+        "Data (SHA-256)": made.data_sha256,
+        "Seed": str(made.seed),
+        **{f"Model {row.step} (SHA-256)": row.model_sha256 for row in report.rows},
+        **{f"Version of {name}": version for name, version in sorted(made.versions.items())},
+        **{f"Step {name}": key for name, key in sorted(made.steps.items())},
+    }
+    return ["## Provenance", _facts(facts)]
+
+
+def _facts(facts: dict[str, str]) -> str:
+    return _table(("What", "Which"), ((_text(key), _text(value)) for key, value in facts.items()))

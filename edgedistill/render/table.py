@@ -1,0 +1,137 @@
+"""The end of a run on a terminal: per target the waterfall and the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.core.verdict import Outcome
+from edgedistill.render import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from edgedistill.core.report import Report, Row
+    from edgedistill.core.verdict import Verdict
+
+PLAIN_WIDTH = 160
+"""Columns where the stream is no terminal, so that a log is not wrapped."""
+WIDE_WIDTH = 120
+"""From this many columns on, an interval stands beside its value, else below it."""
+NARROW_WIDTH = 92
+"""Below this many columns, the parameters are left out and columns stand close."""
+
+_STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNJUDGED: "bold yellow"}
+
+
+def show_reports(
+    results: Iterable[tuple[Report, Verdict]], stream: TextIO, *, width: int | None = None
+) -> None:
+    """Prints the waterfall and the verdict of each target.
+
+    Args:
+        results: Report and verdict of each target.
+        stream: Where to print; colours only where it is a terminal.
+        width: Columns; those of the terminal where absent.
+    """
+    console = _console(stream, width)
+    for report, verdict in results:
+        console.print(_waterfall(report, console.width))
+        for style, line in _verdict_lines(verdict):
+            console.print(_styled(line, style), soft_wrap=True)
+        console.print(_styled(f"Ships: {_ships(report)}", ""), soft_wrap=True)
+        console.print()
+
+
+def show_verdicts(verdicts: Iterable[Verdict], stream: TextIO, *, width: int | None = None) -> None:
+    """Prints the outcome of each target and one line for each of its checks."""
+    console = _console(stream, width)
+    for verdict in verdicts:
+        for style, line in _verdict_lines(verdict):
+            console.print(_styled(line, style), soft_wrap=True)
+
+
+def _console(stream: TextIO, width: int | None) -> Any:
+    from rich.console import Console
+
+    if width is None and not stream.isatty():
+        width = PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _styled(text: str, style: str) -> Any:
+    from rich.text import Text
+
+    return Text(_visible(text), style=style)
+
+
+def _visible(text: str) -> str:
+    """Text without the control characters that could steer a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _waterfall(report: Report, columns: int) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    title = f"{report.target_title} · {report.run} · {report.runtime}"
+    table = Table(
+        title=_styled(title, "bold"),
+        title_justify="left",
+        caption=_styled(_rests_on(report), ""),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1 if columns >= NARROW_WIDTH else 0),
+    )
+    table.add_column("step", no_wrap=True)
+    heads = ["accuracy", "median latency", "speed-up", "size", "MACs"]
+    heads += ["parameters"] if columns >= NARROW_WIDTH else []
+    for head in heads:
+        table.add_column(head, justify="right")
+    for row in report.rows:
+        ships = row.step == report.choice.step
+        cells = _cells(row)[: len(heads)]
+        if columns < WIDE_WIDTH:
+            cells = tuple(cell.replace(" (", "\n(") for cell in cells)
+        table.add_row(f"{'→' if ships else ' '} {row.step}", *cells, style="bold" if ships else "")
+    return table
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    latency = row.latency
+    return (
+        figures.accuracy(row.accuracy),
+        figures.milliseconds(latency.p50_ms if latency else None),
+        figures.factor(latency.speedup if latency else None),
+        figures.megabytes(row.size_mb),
+        figures.count(row.macs),
+        figures.count(row.parameters),
+    )
+
+
+def _rests_on(report: Report) -> str:
+    """What accuracy and latency rest on; each kind of evidence is named once."""
+    latencies = [row.latency for row in report.rows if row.latency]
+    disturbed = not all(latency.stable for latency in latencies)
+    accuracies = dict.fromkeys(row.accuracy.evidence.value for row in report.rows)
+    kinds = dict.fromkeys(latency.p50_ms.evidence.value for latency in latencies)
+    return (
+        f"accuracy: {', '.join(accuracies)}; latency: {', '.join(kinds) or 'none'}"
+        + (" (disturbed)" if disturbed else "")
+        + f"; intervals at {100 * report.rows[0].accuracy.confidence:.3g} % confidence"
+    )
+
+
+def _verdict_lines(verdict: Verdict) -> list[tuple[str, str]]:
+    empty = "" if verdict.checks else ": there is nothing to judge, no budget is set"
+    lines = [(_STYLES[verdict.outcome], f"{verdict.outcome:<8} {verdict.target}{empty}")]
+    for check in verdict.checks:
+        style = _STYLES[check.outcome].removeprefix("bold ")
+        lines.append((style, f"  {check.outcome:<8} {check.budget}: {check.reason}"))
+    return lines
+
+
+def _ships(report: Report) -> str:
+    undecided = "" if report.choice.decided else " (undecided)"
+    return f"{report.choice.model}{undecided}: {report.choice.reason}"

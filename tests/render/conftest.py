@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgedistill.core.budget import Budget
+from edgedistill.core.evidence import Conditions, Evidence, Quantity, counted
+from edgedistill.core.report import (
+    Choice,
+    Int8Check,
+    Latency,
+    Provenance,
+    Report,
+    Row,
+    Step,
+    Worst,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def quantity(
+    low: float, value: float, high: float, evidence: Evidence = Evidence.MEASURED_ON_DEVICE
+) -> Quantity:
+    return Quantity(
+        value=value,
+        low=low,
+        high=high,
+        confidence=0.95,
+        evidence=evidence,
+        samples=300,
+        method="Wilson 1927",
+    )
+
+
+def row(step: Step, *, worst_name: str = "cat", measured: bool = True, stable: bool = True) -> Row:
+    first = step == "teacher"
+    return Row(
+        step=step,
+        precision="int8" if step == "int8" else "fp32",
+        model_sha256="a" * 64,
+        accuracy=quantity(0.90, 0.925, 0.94),
+        test_accuracy=quantity(0.89, 0.915, 0.93),
+        accuracy_drop=None if first else quantity(-0.002, 0.004, 0.01),
+        agreement=None if first else quantity(0.96, 0.97, 0.98),
+        worst_class=None if first else Worst(name=worst_name, drop=quantity(0.0, 0.02, 0.05)),
+        worst_group=None,
+        latency=Latency(
+            p50_ms=quantity(1.9, 2.0, 2.1),
+            p90_ms=quantity(2.1, 2.2, 2.3),
+            speedup=None if first else quantity(4.5, 5.0, 5.5),
+            stable=stable,
+        )
+        if measured
+        else None,
+        size_mb=counted(0.123456, "bytes of the file"),
+        macs=counted(4_652_008, "graph"),
+        parameters=counted(78_042, "graph"),
+        int8=Int8Check(
+            scheme="U8S8",
+            int8_operators=9,
+            float_operators=1,
+            float_names=("conv_head",),
+            verified="in-runtime",
+        )
+        if step == "int8"
+        else None,
+    )
+
+
+def build(*, worst_name: str = "cat", measured: bool = True, **changes: Any) -> Report:
+    stable = changes.pop("stable", True)
+    steps: tuple[Step, ...] = ("teacher", "distilled", "pruned", "int8")
+    fields: dict[str, Any] = {
+        "schema_version": 1,
+        "run": "demo",
+        "target": "host",
+        "target_title": "This machine",
+        "runtime": "cpu",
+        "budget": Budget(latency_p50_ms=3.0, min_accuracy=0.95, max_worst_group_drop=0.1),
+        "rows": tuple(
+            row(step, worst_name=worst_name, measured=measured, stable=stable) for step in steps
+        ),
+        "choice": Choice(step="int8", model="model.onnx", decided=True, reason="It is fastest"),
+        "conditions": Conditions(
+            device="host",
+            processor="a processor",
+            machine="x86_64",
+            isa_flags=("avx512_vnni",),
+            runtime="onnxruntime 1.31.1",
+            provider="CPUExecutionProvider",
+            threads=1,
+            operating_system="Linux",
+        )
+        if measured
+        else None,
+        "class_names": ("cat", "dog"),
+        "preprocessing": {"kind": "array", "scale": 0.0625},
+        "notes": ("The teacher was trained by this run",),
+        "provenance": Provenance(
+            recipe_sha256="b" * 64,
+            data_sha256="c" * 64,
+            data_source="sklearn:digits",
+            seed=7,
+            versions={"onnxruntime": "1.31.1"},
+            steps={"teacher": "d" * 64},
+        ),
+    }
+    return Report(**(fields | changes))
+
+
+@pytest.fixture(scope="session")
+def make_report() -> Callable[..., Report]:
+    return build

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from edgedistill.core.evidence import Evidence
+from edgedistill.core.report import Choice
+from edgedistill.core.verdict import Check, Outcome, Verdict
+from edgedistill.render.markdown import escape, report_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from markdown_it.token import Token
+
+    from edgedistill.core.report import Report
+
+READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "a|b",
+    "a\\|b",
+    "**bold** _it_ `code` ~~x~~",
+    "[link](javascript:alert(1))",
+    "![img](http://x/y.png)",
+    "<http://evil.example>",
+    "&lt;b&gt; &#60;",
+    "# heading",
+    "- item",
+    "1. item",
+    "12) item",
+    "> quote",
+    "=== ---",
+    "***",
+    "```",
+    "a\nb",
+    "| --- |",
+    "ends with \\",
+    "[a]: http://x",
+]
+
+
+def every(tokens: list[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield token
+        yield from every(token.children or [])
+
+
+def verdict_of(report: Report, *checks: Check) -> Verdict:
+    return Verdict(run=report.run, target=report.target, checks=checks)
+
+
+def shown(markdown: str) -> str:
+    """The text that a reader of the page sees."""
+    kinds = {"text", "text_special", "code_inline"}
+    return " ".join(t.content for t in every(READER.parse(markdown)) if t.type in kinds)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_stays_text_wherever_it_stands(text: str) -> None:
+    expected = " ".join(text.split())
+    for frame, kinds in [
+        ("{}", {"paragraph_open", "paragraph_close"}),
+        ("- {}", {"bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"}),
+    ]:
+        tokens = READER.parse(frame.format(escape(text)))
+        blocks = {t.type for t in tokens} - {"inline", "paragraph_open", "paragraph_close"}
+        assert blocks <= kinds
+        (inline,) = (t for t in tokens if t.type == "inline")
+        assert {t.type for t in inline.children or []} <= {"text", "text_special"}
+        assert "".join(t.content for t in inline.children or []) == expected
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
+def test_any_text_stays_one_cell_of_a_table(text: str) -> None:
+    tokens = READER.parse(f"| a | b |\n| --- | --- |\n| x {escape(text)} | y |\n")
+    cells = [t for t in tokens if t.type == "inline"]
+    assert [t.content for t in (cells[0], cells[1], cells[3])] == ["a", "b", "y"]
+    assert len(cells) == 4
+    found = "".join(t.content for t in cells[2].children or [])
+    hidden = {"Cc", "Cf", "Zl", "Zp"}
+    visible = "".join(
+        " " if c in "\n\r\t" else "\ufffd" if unicodedata.category(c) in hidden else c for c in text
+    )
+    assert found.split() == f"x {visible}".split()
+
+
+def test_no_hostile_name_becomes_markup_in_a_report(make_report: Callable[..., Report]) -> None:
+    for text in HOSTILE:
+        report = make_report(
+            run="demo",
+            worst_name=text,
+            target_title=text,
+            notes=(text,),
+            choice=Choice(step="int8", model=text, decided=False, reason=text),
+        )
+        check = Check("max_size_mb", 1.0, Outcome.PASS, None, text)
+        page = report_markdown(report, verdict_of(report, check))
+        tokens = list(every(READER.parse(page)))
+        forbidden = {"html_block", "html_inline", "link_open", "image", "s_open", "em_open"}
+        assert not forbidden & {token.type for token in tokens}
+        assert shown(page).count(" ".join(text.split()).split()[0]) >= 4
+
+
+def test_direction_and_control_characters_are_made_visible() -> None:
+    assert escape("a\u202eb\x1b[31m") == "a\ufffdb\ufffd\\[31m"
+
+
+def test_the_verdict_comes_first(make_report: Callable[..., Report]) -> None:
+    report = make_report()
+    check = Check("latency_p50_ms", 3.0, Outcome.FAIL, None, "Median latency 4 ms")
+    page = report_markdown(report, verdict_of(report, check))
+    headings = [line for line in page.splitlines() if line.startswith("#")]
+    assert headings[0] == "# This machine: FAIL"
+    assert headings[1] == "## Verdict against the budget"
+    assert "| `latency_p50_ms` | 3 | **FAIL** | Median latency 4 ms |" in page
+
+
+def test_the_waterfall_shows_every_step_with_interval_and_evidence(
+    make_report: Callable[..., Report],
+) -> None:
+    report = make_report()
+    page = report_markdown(report, verdict_of(report))
+    rows = [line for line in page.splitlines() if "4.65 M" in line]
+    assert [line.split("|")[1].strip() for line in rows] == [
+        "teacher (fp32)",
+        "distilled (fp32)",
+        "pruned (fp32)",
+        "**int8 (int8), ships**",
+    ]
+    for line in rows:
+        assert "92.50 % (90.00 to 94.00)" in line
+        assert "2 ms (1.9 to 2.1)" in line
+        assert Evidence.MEASURED_ON_DEVICE.value in line
+        assert "0.1235 MB" in line
+    assert "5.00x (4.50 to 5.50)" in rows[3]
+    assert "cat: +2.00 points (+0.00 to +5.00)" in page
+    assert "97.00 % (96.00 to 98.00)" in page
+    assert "9 of 10 heavy operators, U8S8, in-runtime" in page
+    assert "stayed in float: conv\\_head" in page
+    assert "The teacher was trained by this run" in page
+    assert "nothing to judge" in page
+
+
+def test_without_a_measurement_no_latency_is_shown(make_report: Callable[..., Report]) -> None:
+    report = make_report(measured=False)
+    page = report_markdown(report, verdict_of(report))
+    assert "No latency" in page
+    assert " ms" not in page
+    assert "Conditions" not in page
+
+
+def test_a_disturbed_measurement_and_an_open_choice_are_said(
+    make_report: Callable[..., Report],
+) -> None:
+    choice = Choice(step="pruned", model="model.onnx", decided=False, reason="intervals overlap")
+    report = make_report(stable=False, choice=choice)
+    page = report_markdown(report, verdict_of(report))
+    assert "disturbed" in page
+    assert "**undecided**" in page
+    assert "**pruned (fp32), ships**" in page
