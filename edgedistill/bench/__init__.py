@@ -1,0 +1,1 @@
+"""From a model and a device to raw samples, and from raw samples to figures."""

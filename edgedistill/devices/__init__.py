@@ -1,0 +1,1 @@
+"""How a device is reached: put, get, run. No timing, no models."""

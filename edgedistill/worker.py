@@ -1,0 +1,354 @@
+"""Runs ONNX models on the machine it stands on: `python worker.py job.json`.
+
+One file that is copied to the device: Python 3.8 syntax, standard library, numpy and onnxruntime.
+It imports nothing of edgedistill, and edgedistill does not import it.
+
+A job is a JSON object; every action writes the file named by `result` (JSON):
+
+- `facts`: what this machine is.
+- `measure`: raw wall and processor times of `models`, interleaved in rounds.
+- `predict`: the outputs of one `model` for all `inputs`, into the npy file named by `outputs`.
+
+Progress goes to standard output, one JSON object a line: `{"progress": 3, "total": 30}`. What the
+job did wrong ends in `{"error": "..."}` and exit code 2; anything else in Python's own traceback
+and exit code 1. With `"leash": true` the worker ends when its standard input closes, so that it
+never outlives the host that started it.
+"""
+
+import gc
+import hashlib
+import json
+import os
+import platform
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+MAX_BATCH = 64
+PROGRESS_INTERVAL_S = 0.2
+X86_FLAGS = (
+    "sse4_1 avx avx2 fma f16c avx_vnni avx_vnni_int8 avx512f avx512bw avx512dq avx512vl "
+    "avx512_vnni avx512_bf16 avx512_fp16 amx_tile amx_int8 amx_bf16"
+)
+ARM_FLAGS = "asimd neon vfpv4 fphp asimdhp asimddp i8mm bf16 sve sve2 svei8mm svebf16 sme sme2"
+KERNEL_FLAGS = frozenset(X86_FLAGS.split() + ARM_FLAGS.split())
+"""Processor flags, as Linux names them, that choose a kernel in an inference runtime."""
+ARM_CORES = {
+    "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73",
+    "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd0d": "Cortex-A77",
+    "0xd40": "Neoverse-V1",
+    "0xd41": "Cortex-A78",
+    "0xd42": "Cortex-A78AE",
+    "0xd44": "Cortex-X1",
+    "0xd46": "Cortex-A510",
+    "0xd47": "Cortex-A710",
+    "0xd48": "Cortex-X2",
+    "0xd49": "Neoverse-N2",
+    "0xd4b": "Cortex-A78C",
+    "0xd4d": "Cortex-A715",
+    "0xd4e": "Cortex-X3",
+    "0xd80": "Cortex-A520",
+    "0xd81": "Cortex-A720",
+    "0xd82": "Cortex-X4",
+}
+"""Part numbers of implementer 0x41 in /proc/cpuinfo (Arm, MIDR_EL1 of each core's manual)."""
+
+
+class JobError(Exception):
+    """The job asks for something that cannot be done here."""
+
+
+def say(**message: Any) -> None:
+    """Tells the host one thing."""
+    print(json.dumps(message), flush=True)
+
+
+def read_text(path: Path) -> Optional[str]:
+    """A system file's text, or None where the machine does not tell."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+    except OSError:
+        return None
+
+
+def cpuinfo_values(cpuinfo: str, key: str) -> List[str]:
+    """All distinct values of one key of /proc/cpuinfo, in order of appearance."""
+    values = []  # type: List[str]
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key and value.strip() not in values:
+            values.append(value.strip())
+    return values
+
+
+def processor_name(cpuinfo: str) -> str:
+    """The processor as the machine names it; Arm cores by their part numbers."""
+    names = cpuinfo_values(cpuinfo, "model name")
+    if names:
+        return " + ".join(names)
+    parts = [part.lower() for part in cpuinfo_values(cpuinfo, "CPU part")]
+    if parts and cpuinfo_values(cpuinfo, "CPU implementer") == ["0x41"]:
+        return " + ".join(ARM_CORES.get(part, "Arm part " + part) for part in parts)
+    if parts:
+        makers = "/".join(cpuinfo_values(cpuinfo, "CPU implementer"))
+        return "implementer {} part {}".format(makers, " + ".join(parts))
+    return platform.processor() or "unknown"
+
+
+def isa_flags(cpuinfo: str) -> List[str]:
+    """The flags that choose a kernel and that all cores have, sorted."""
+    lines = cpuinfo_values(cpuinfo, "flags") or cpuinfo_values(cpuinfo, "Features")
+    shared = set(KERNEL_FLAGS)
+    for line in lines:
+        shared &= set(line.split())
+    return sorted(shared) if lines else []
+
+
+def governor(system: Path) -> Optional[str]:
+    """CPU frequency governors in use, or None where the machine does not tell."""
+    files = sorted(system.glob("devices/system/cpu/cpufreq/policy*/scaling_governor"))
+    found = sorted({text for text in map(read_text, files) if text})
+    return " + ".join(found) or None
+
+
+def numbers(files: Mapping[str, Path], factor: float) -> Dict[str, float]:
+    """Those of the files that hold a whole number, times a factor."""
+    texts = {name: read_text(path) or "" for name, path in files.items()}
+    return {name: int(text) * factor for name, text in texts.items() if text.lstrip("-").isdigit()}
+
+
+def state(system: Path) -> Dict[str, Any]:
+    """What changes while measuring: temperatures, clocks, load."""
+    zones = {
+        zone.name: zone / "temp" for zone in sorted(system.glob("class/thermal/thermal_zone*"))
+    }
+    policies = sorted(system.glob("devices/system/cpu/cpufreq/policy*"))
+    return {
+        "temperature_c": numbers(zones, 1e-3),
+        "clock_mhz": numbers({item.name: item / "scaling_cur_freq" for item in policies}, 1e-3),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def operating_system() -> str:
+    """The operating system and its kernel."""
+    release = read_text(Path("/etc/os-release")) or ""
+    pairs = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
+    name = pairs.get("PRETTY_NAME", "").strip('"')
+    kernel = "{} {}".format(platform.system(), platform.release())
+    return "{}, {}".format(name, kernel) if name else kernel
+
+
+def machine_facts() -> Dict[str, Any]:
+    """What this machine is and what runs on it."""
+    import numpy as np
+    import onnxruntime as ort
+
+    cpuinfo = read_text(Path("/proc/cpuinfo")) or ""
+    return {
+        "processor": processor_name(cpuinfo),
+        "board": read_text(Path("/proc/device-tree/model")),
+        "machine": platform.machine(),
+        "isa_flags": isa_flags(cpuinfo),
+        "processors": os.cpu_count(),
+        "governor": governor(Path("/sys")),
+        "operating_system": operating_system(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": ort.__version__,
+        "providers": ort.get_available_providers(),
+        "state": state(Path("/sys")),
+    }
+
+
+def open_session(path: str, job: Mapping[str, Any]) -> Any:
+    """A session of the model on just the provider that was asked for."""
+    import onnxruntime as ort
+
+    provider = job["provider"]
+    available = ort.get_available_providers()
+    if provider not in available:
+        text = "the provider {} is not available here; there are: {}"
+        raise JobError(text.format(provider, ", ".join(available)))
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = job["threads"]
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    session = ort.InferenceSession(path, options, providers=[provider], enable_fallback=0)
+    require_provider(provider, session.get_providers(), path)
+    return session
+
+
+def require_provider(wanted: str, used: List[str], path: str) -> None:
+    """Refuses a session that fell back: its figures would be those of another processor."""
+    if not used or used[0] != wanted:
+        text = "the runtime did not take the provider {} for {}; it fell back to: {}"
+        raise JobError(text.format(wanted, path, ", ".join(used)))
+
+
+def read_inputs(job: Mapping[str, Any]) -> Tuple[Dict[str, Any], int]:
+    """The samples by input name, and how many there are."""
+    import numpy as np
+
+    with np.load(job["inputs"], allow_pickle=False) as archive:
+        inputs = {name: archive[name] for name in archive.files}
+    lengths = {len(array) for array in inputs.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise JobError("the inputs must hold the same number of samples, at least one")
+    return inputs, lengths.pop()
+
+
+def check_inputs(session: Any, name: str, inputs: Mapping[str, Any]) -> int:
+    """The batch size to feed: 1 where the model fixes it, else up to `MAX_BATCH`."""
+    wanted = {item.name: item for item in session.get_inputs()}
+    if set(wanted) != set(inputs):
+        text = "{} takes the inputs {}; given were {}"
+        raise JobError(text.format(name, sorted(wanted), sorted(inputs)))
+    fixed = {item.shape[0] for item in wanted.values() if item.shape} - {None}
+    sizes = {size for size in fixed if isinstance(size, int)}
+    if sizes - {1}:
+        text = "{} takes batches of {} only; export it for one sample or for any number"
+        raise JobError(text.format(name, sorted(sizes - {1})))
+    return 1 if sizes else MAX_BATCH
+
+
+def file_sha256(path: str) -> str:
+    """Hash of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def time_runs(session: Any, feeds: List[Dict[str, Any]]) -> Tuple[List[int], List[int]]:
+    """Wall and processor time of one inference for each feed, in nanoseconds.
+
+    The processor's clock is read outside of the wall clock's window: its system call is slower.
+    """
+    run = session.run
+    wall_ns, cpu_ns = [], []
+    for feed in feeds:
+        cpu = time.process_time_ns()
+        wall = time.perf_counter_ns()
+        run(None, feed)
+        wall_ns.append(time.perf_counter_ns() - wall)
+        cpu_ns.append(time.process_time_ns() - cpu)
+    return wall_ns, cpu_ns
+
+
+def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """Times all models in interleaved rounds, each round in a new order drawn from the seed.
+
+    In one round every model sees the same samples, after one run that is not timed (it brings
+    the caches back).
+    """
+    inputs, count = read_inputs(job)
+    feeds = [
+        {name: array[i : i + 1].copy() for name, array in inputs.items()} for i in range(count)
+    ]
+    models, rounds, runs = job["models"], job["rounds"], job["runs_per_round"]
+    sessions = {name: open_session(path, job) for name, path in models.items()}
+    for name, session in sessions.items():
+        check_inputs(session, name, inputs)
+        for i in range(job["warmup_runs"]):
+            session.run(None, feeds[i % count])
+    before = state(Path("/sys"))
+    generator = random.Random(job["seed"])
+    wall_ns = {name: [] for name in models}  # type: Dict[str, List[List[int]]]
+    cpu_ns = {name: [] for name in models}  # type: Dict[str, List[List[int]]]
+    orders = []
+    gc.collect()
+    gc.disable()
+    for index in range(rounds):
+        order = generator.sample(sorted(models), len(models))
+        chosen = [feeds[(index * runs + i) % count] for i in range(runs)]
+        for name in order:
+            sessions[name].run(None, chosen[0])
+            wall, cpu = time_runs(sessions[name], chosen)
+            wall_ns[name].append(wall)
+            cpu_ns[name].append(cpu)
+        orders.append(order)
+        say(progress=index + 1, total=rounds)
+    gc.enable()
+    return {
+        "wall_ns": wall_ns,
+        "cpu_ns": cpu_ns,
+        "orders": orders,
+        "sha256": {name: file_sha256(path) for name, path in models.items()},
+        "before": before,
+        "after": state(Path("/sys")),
+        "facts": machine_facts(),
+    }
+
+
+def predict(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """Writes the outputs [samples, classes] of one model as float32."""
+    import numpy as np
+
+    inputs, count = read_inputs(job)
+    session = open_session(job["model"], job)
+    size = check_inputs(session, job["model"], inputs)
+    outputs = [item.name for item in session.get_outputs()]
+    wanted = ["logits" if "logits" in outputs else outputs[0]]
+    parts, told = [], time.perf_counter()
+    for start in range(0, count, size):
+        feed = {name: array[start : start + size] for name, array in inputs.items()}
+        output = np.asarray(session.run(wanted, feed)[0])
+        if output.ndim != 2:
+            text = "the output {} has the shape {}; wanted is [samples, classes]"
+            raise JobError(text.format(wanted[0], list(output.shape)))
+        parts.append(output.astype(np.float32))
+        done = min(start + size, count)
+        if done == count or time.perf_counter() - told > PROGRESS_INTERVAL_S:
+            told = time.perf_counter()
+            say(progress=done, total=count)
+    np.save(job["outputs"], np.concatenate(parts), allow_pickle=False)
+    return {"sha256": file_sha256(job["model"]), "facts": machine_facts()}
+
+
+def facts(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """What this machine is."""
+    del job
+    return machine_facts()
+
+
+ACTIONS = {"facts": facts, "measure": measure, "predict": predict}
+
+
+def hold_leash() -> None:
+    """Ends this process at once when the host that holds the other end of stdin is gone."""
+    while os.read(0, 1024):
+        pass
+    os._exit(3)
+
+
+def main(arguments: List[str]) -> int:
+    """Runs one job; the exit code is 0 when its result was written."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    if job.get("leash"):
+        threading.Thread(target=hold_leash, daemon=True).start()
+    try:
+        result = ACTIONS[job["action"]](job)
+    except JobError as error:
+        say(error=str(error))
+        print(error, file=sys.stderr)
+        return 2
+    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
