@@ -1,0 +1,214 @@
+"""What can be pruned: groups of coupled channels, each a lever with scores and allowed widths.
+
+Which layers must change together is torch-pruning's dependency graph (Fang et al. 2023, arXiv
+2301.12900). A lever is one such group. The choice of widths is ours and not the library's
+pruner: within one step that one neither holds its largest pruning ratio nor prunes a layer that
+rounding would empty, so more pruning can give a larger network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from edgedistill.stages.prune.attention import Attention, find_attention
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    import torch
+
+    from edgedistill.stages.prune.importance import Score
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How narrow a lever may become.
+
+    Attributes:
+        max_channel_ratio: No layer loses more than this share of its channels.
+    """
+
+    max_channel_ratio: float
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One group of channels that go or stay together.
+
+    Attributes:
+        layer: Dotted name of the layer whose outputs are chosen; the others follow.
+        members: For each unit the channels it stands for: one channel, one of each block where
+            the group has blocks (grouped convolution, group norm), or a whole attention head.
+        scores: What each unit is worth, one number a unit; only within one scope comparable.
+        scope: Levers of the same structure are ranked against each other (isomorphic pruning,
+            Fang et al. 2024, arXiv 2407.04616).
+        step: Widths are multiples of this many units.
+        attention: The attention modules whose heads the units are.
+    """
+
+    layer: str
+    members: tuple[tuple[int, ...], ...]
+    scores: tuple[float, ...]
+    scope: tuple[str, ...]
+    step: int
+    attention: tuple[Attention, ...] = ()
+
+    @property
+    def units(self) -> int:
+        """How many units there are before pruning."""
+        return len(self.members)
+
+    def narrowest(self, limits: Limits) -> int:
+        """The fewest units that may stay."""
+        least = max(1, math.ceil(self.units * (1 - limits.max_channel_ratio) - 1e-9))
+        return min(self.units, self.step * math.ceil(least / self.step))
+
+    def rounded(self, units: int, limits: Limits) -> int:
+        """The allowed number of units nearest to `units`."""
+        nearest = self.step * math.floor(units / self.step + 0.5)
+        allowed = self.units if nearest > self.units - self.step / 2 else nearest
+        return min(self.units, max(allowed, self.narrowest(limits)))
+
+    def worth_of_next(self, kept: int) -> float:
+        """The score of the best unit that goes when this many stay; below all where none goes."""
+        ascending = sorted(self.scores)
+        return ascending[self.units - kept - 1] if kept < self.units else float("-inf")
+
+    def removed(self, kept: int) -> list[int]:
+        """The channels that go when this many units stay: those of the least worth."""
+        order = sorted(range(self.units), key=lambda unit: (self.scores[unit], unit))
+        gone = order[: self.units - kept]
+        return sorted(channel for unit in gone for channel in self.members[unit])
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """A layer that keeps its width, and why."""
+
+    layer: str
+    reason: str
+
+
+def find_levers(
+    graph: Any, *, keep: Collection[nn.Module], round_to: int, score: Score
+) -> tuple[tuple[Lever, ...], tuple[Untouched, ...]]:
+    """All levers of a network, and the layers that are none.
+
+    Args:
+        graph: torch-pruning's dependency graph of the network.
+        keep: Layers that must keep their outputs.
+        round_to: Channel counts are multiples of this.
+        score: Scores a whole group, one number a channel; None where it cannot.
+    """
+    attentions = find_attention(graph.model)
+    levers: list[Lever] = []
+    untouched: list[Untouched] = []
+    for group in graph.get_all_groups(root_module_types=[nn.modules.conv._ConvNd, nn.Linear]):
+        layer = graph._module2name[group[0].dep.target.module]
+        outputs = _outputs(graph, group)
+        reason = _why_not(graph, group, outputs, keep, attentions)
+        scores = None if reason else score(group)
+        if reason or scores is None:
+            untouched.append(Untouched(layer, reason or "its channels cannot be scored"))
+            continue
+        heads = _heads(graph, outputs, attentions)
+        members = _members(len(scores), _blocks(graph, group), heads)
+        if len(members) < 2:
+            untouched.append(Untouched(layer, "its channels cannot be told apart"))
+            continue
+        levers.append(
+            Lever(
+                layer=layer,
+                members=members,
+                scores=_unit_scores(scores, members),
+                scope=("heads",) if heads else _structure(graph, group),
+                step=1 if heads else round_to // math.gcd(round_to, len(members[0])),
+                attention=heads,
+            )
+        )
+    return tuple(levers), tuple(untouched)
+
+
+def _outputs(graph: Any, group: Any) -> list[Any]:
+    """Nodes of the group whose output channels go."""
+    return [dep.target for dep, _ in group if graph.is_out_channel_pruning_fn(dep.handler)]
+
+
+def _why_not(
+    graph: Any,
+    group: Any,
+    outputs: Iterable[Any],
+    keep: Collection[nn.Module],
+    attentions: tuple[Attention, ...],
+) -> str | None:
+    nodes = list(outputs)
+    modules = [node.module for node in nodes]
+    if any(not node.outputs for node in nodes):
+        return "it gives the network's output"
+    if any(module in keep for module in modules if isinstance(module, nn.Module)):
+        return "the recipe keeps it"
+    if any(isinstance(node, nn.Parameter | nn.Embedding) for node in modules):
+        return "it belongs to a residual stream that starts in an embedding or a bare parameter"
+    if any(isinstance(dep.target.module, nn.MultiheadAttention) for dep, _ in group):
+        return "it feeds a MultiheadAttention module, whose width is fixed"
+    mixes = any("Attention" in str(node.name) or "BmmBackward" in str(node.name) for node in nodes)
+    if mixes and not _heads(graph, nodes, attentions):
+        return "it belongs to an attention whose heads could not be told"
+    return None
+
+
+def _heads(
+    graph: Any, outputs: Iterable[Any], attentions: tuple[Attention, ...]
+) -> tuple[Attention, ...]:
+    """The attention modules whose three projections are all in the group."""
+    names = {graph._module2name.get(node.module) for node in outputs}
+    return tuple(found for found in attentions if set(found.projections) <= names)
+
+
+def _blocks(graph: Any, group: Any) -> int:
+    """Into how many equal blocks the group's channels fall (grouped convolution, group norm)."""
+    blocks = 1
+    for dep, _ in group:
+        module = dep.target.module
+        convolution = isinstance(module, nn.modules.conv._ConvNd)
+        if not isinstance(module, nn.Module) or (
+            convolution and module.groups == module.out_channels
+        ):
+            continue
+        pruner = graph.get_pruner_of_module(module)
+        outward = graph.is_out_channel_pruning_fn(dep.handler)
+        count = pruner.get_out_channel_groups if outward else pruner.get_in_channel_groups
+        blocks = math.lcm(blocks, int(count(module)))
+    return blocks
+
+
+def _members(
+    channels: int, blocks: int, heads: tuple[Attention, ...]
+) -> tuple[tuple[int, ...], ...]:
+    if heads:
+        width = channels // heads[0].heads
+        return tuple(
+            tuple(range(start, start + width)) for start in range(0, width * heads[0].heads, width)
+        )
+    if channels % blocks:
+        return ()
+    size = channels // blocks
+    return tuple(tuple(range(unit, channels, size)) for unit in range(size))
+
+
+def _unit_scores(scores: torch.Tensor, members: tuple[tuple[int, ...], ...]) -> tuple[float, ...]:
+    values = scores.double()
+    return tuple(float(values[list(unit)].mean()) for unit in members)
+
+
+def _structure(graph: Any, group: Any) -> tuple[str, ...]:
+    """The kinds of nodes in the group, in order: equal for layers that play the same part."""
+    return tuple(
+        f"{type(dep.target.module).__name__}:"
+        f"{'out' if graph.is_out_channel_pruning_fn(dep.handler) else 'in'}"
+        for dep, _ in group
+    )
