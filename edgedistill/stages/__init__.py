@@ -1,0 +1,1 @@
+"""The stages of the road: each takes artifacts, gives new ones, and proves its promise."""

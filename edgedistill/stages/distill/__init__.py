@@ -1,0 +1,17 @@
+"""Training and distillation: a teacher's answers, kept once, and networks that learn from them."""
+
+from __future__ import annotations
+
+from edgedistill.stages.distill.answers import Teach, open_answers
+from edgedistill.stages.distill.distillation import Distillation
+from edgedistill.stages.distill.losses import distillation_loss, soft_target_loss
+from edgedistill.stages.distill.train import Train
+
+__all__ = [
+    "Distillation",
+    "Teach",
+    "Train",
+    "distillation_loss",
+    "open_answers",
+    "soft_target_loss",
+]
