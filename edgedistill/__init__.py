@@ -1,1 +1,57 @@
-"""From an accurate network to the int8 ONNX model that runs on your device within budget, with proof."""
+"""From an accurate network to an int8 ONNX model within your device's budget, with proof.
+
+The product is this Python API; the command line calls nothing else. Importing the package imports
+nothing heavy: each name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgedistill.app.benchmark import benchmark
+    from edgedistill.app.catalogue import init, schema, target_profiles
+    from edgedistill.app.compress import compress, plan_lines, run_recipe
+    from edgedistill.app.outcome import CompressionRun, GateResult, gate
+    from edgedistill.app.resolve import read_recipe
+    from edgedistill.core.budget import Budget
+    from edgedistill.core.preprocessing import Preprocessing
+
+__all__ = [
+    "Budget",
+    "CompressionRun",
+    "GateResult",
+    "Preprocessing",
+    "benchmark",
+    "compress",
+    "gate",
+    "init",
+    "plan_lines",
+    "read_recipe",
+    "run_recipe",
+    "schema",
+    "target_profiles",
+]
+
+_HOMES = {
+    "Budget": "edgedistill.core.budget",
+    "CompressionRun": "edgedistill.app.outcome",
+    "GateResult": "edgedistill.app.outcome",
+    "Preprocessing": "edgedistill.core.preprocessing",
+    "benchmark": "edgedistill.app.benchmark",
+    "compress": "edgedistill.app.compress",
+    "gate": "edgedistill.app.outcome",
+    "init": "edgedistill.app.catalogue",
+    "plan_lines": "edgedistill.app.compress",
+    "read_recipe": "edgedistill.app.resolve",
+    "run_recipe": "edgedistill.app.compress",
+    "schema": "edgedistill.app.catalogue",
+    "target_profiles": "edgedistill.app.catalogue",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgedistill' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

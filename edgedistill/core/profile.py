@@ -17,6 +17,7 @@ class Cluster(Strict):
     core: str
     """The core's name, for instance Cortex-A76."""
     count: int = Field(ge=1)
+    """How many cores the cluster has."""
     clock_ghz: float | None = Field(default=None, gt=0)
     """Highest clock in GHz; unknown where the machine does not tell."""
     isa_flags: tuple[str, ...] = Field(default=(), strict=False)
@@ -56,7 +57,9 @@ class Runtime(Strict):
     provider: str
     """ONNX Runtime execution provider, for instance CPUExecutionProvider."""
     max_opset: int = Field(ge=13)
+    """The newest ONNX operator set that the runtime accepts."""
     max_ir_version: int = Field(ge=7)
+    """The newest version of the ONNX file format that the runtime accepts."""
     shapes: Literal["static", "dynamic"] = "dynamic"
     """static: the model is exported for one sample at a time."""
     precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(strict=False, min_length=1)
@@ -64,6 +67,7 @@ class Runtime(Strict):
     default_precision: Literal["fp32", "int8"]
     """What ships where nothing was measured or the measurement cannot tell."""
     threads: int = Field(default=1, ge=1)
+    """Threads of one inference."""
     int8: QuantizationScheme | None = None
     """The int8 scheme; absent where the runtime runs no int8."""
     source: str
@@ -84,7 +88,9 @@ class TargetProfile(Strict):
     """A device: processors, memory, runtimes; every figure with its source."""
 
     schema_version: Literal[1]
+    """Version of this document's schema."""
     name: str = Field(pattern=NAME_PATTERN)
+    """What recipes call the target: the file's name without its suffix."""
     title: str
     """The name a person knows it by."""
     soc: str | None = None
@@ -94,13 +100,19 @@ class TargetProfile(Strict):
     transport: Literal["local", "none"] = "none"
     """How the device is reached: local is this machine; none is not at hand."""
     clusters: tuple[Cluster, ...] = Field(default=(), strict=False)
+    """The processor's cores, alike ones together; empty where unknown."""
     memory_mb: int | None = Field(default=None, gt=0)
+    """Main memory (10^6 bytes); the smallest board sold where there are several."""
     memory_source: str | None = None
+    """Where the memory's size stands."""
     accelerator: str | None = None
     """GPU or NPU, as the maker calls it."""
     runtimes: dict[str, Runtime] = Field(min_length=1)
+    """By name, for instance cpu: the runtimes that the device has."""
     default_runtime: str
+    """The runtime of a recipe that names none."""
     notes: tuple[str, ...] = Field(default=(), strict=False)
+    """What a reader should know about the device."""
 
     @model_validator(mode="after")
     def _default_runtime_exists(self) -> Self:

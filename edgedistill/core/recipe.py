@@ -36,6 +36,7 @@ class Splits(Strict):
     by: Literal["sample", "group"] = "sample"
     """group: all samples of one group (a speaker, a patient) stay in one split."""
     seed: int = Field(default=0, ge=0)
+    """Draws the samples of each split."""
 
 
 class Augmentation(Strict):
@@ -54,6 +55,7 @@ class Augmentation(Strict):
     erase: Fraction = 0.0
     """Share of views in which a random rectangle is blanked (Zhong et al. 2020)."""
     seed: int = Field(default=0, ge=0)
+    """Draws the views."""
 
     @model_validator(mode="after")
     def _views_differ(self) -> Self:
@@ -81,12 +83,17 @@ class Training(Strict):
     """How a network is trained: AdamW or SGD under a one-cycle schedule."""
 
     epochs: int = Field(ge=1)
+    """How often each training sample is seen."""
     batch_size: int = Field(default=128, ge=1)
+    """Samples in one step of the optimizer."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """The peak of the schedule."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled from the gradient under AdamW (Loshchilov and Hutter 2019)."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    """adamw, or sgd with Nesterov momentum."""
     label_smoothing: Fraction = 0.0
+    """Share of each label that is spread over all classes (Szegedy et al. 2016)."""
 
 
 class Model(Strict):
@@ -147,6 +154,7 @@ class Quantize(Strict):
     """To int8 in the target's scheme, static QDQ, calibrated on training samples."""
 
     calibration: Literal["min-max", "entropy", "percentile"] = "min-max"
+    """How the range of an activation follows from the calibration samples."""
     min_int8_share: Share = 0.9
     """At least this share of the heavy operators (Conv, Gemm, MatMul) must run in int8."""
 
@@ -155,8 +163,11 @@ class Benchmark(Strict):
     """Interleaved rounds: in each round every model runs, in a new order."""
 
     warmup_runs: int = Field(default=10, ge=1)
+    """Runs of each model before anything is measured."""
     rounds: int = Field(default=30, ge=10)
+    """How often every model gets its turn."""
     runs_per_round: int = Field(default=10, ge=1)
+    """Measured runs of a model in each of its turns."""
 
 
 class Stages(Strict):
@@ -183,14 +194,19 @@ class Recipe(Strict):
     """One run of `edgedistill compress`, complete."""
 
     schema_version: Literal[1]
+    """Version of this document's schema."""
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The run's name: letters, digits, dots, dashes and underscores."""
     task: Literal["classification"] = "classification"
+    """What the network is asked to do."""
     seed: int = Field(default=0, ge=0)
+    """Draws the initial weights and the order of the samples."""
     threads: int | None = Field(default=None, ge=1)
     """Processor threads for training; all of them where absent. Part of what makes the bytes."""
     data: Data
     teacher: Teacher
-    student: Model
+    student: Model | None = None
+    """Absent: the teacher itself is pruned and quantized."""
     stages: Stages = Stages()
     targets: dict[str, Target] = Field(min_length=1)
     """By profile name, for instance host or raspberry-pi-5."""

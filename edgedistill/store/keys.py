@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import edgedistill
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,7 +33,7 @@ def code_sha256(*places: str) -> str:
     Args:
         places: Folders or modules below the package, for instance `stages/distill` or `errors.py`.
     """
-    package = Path(edgedistill.__file__).parent
+    package = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for place in sorted(places):
         path = package / place

@@ -1,0 +1,188 @@
+"""Measures any ONNX file on a device, alone or interleaved with others."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from edgedistill import tasks
+from edgedistill.app.predictions import SplitPredictions, read_evaluation
+from edgedistill.app.reach import require_at_hand, transport
+from edgedistill.app.resolve import read_recipe
+from edgedistill.app.synthetic import synthetic_inputs
+from edgedistill.bench.latency import latency
+from edgedistill.bench.measure import Candidate, Measuring
+from edgedistill.bench.samples import read_samples
+from edgedistill.catalog.profiles import load
+from edgedistill.core.evidence import Conditions, Evidence, Quantity
+from edgedistill.core.recipe import Benchmark
+from edgedistill.core.report import Latency
+from edgedistill.core.stage import SilentProgress, StageContext
+from edgedistill.core.strict import Strict
+from edgedistill.data import open_dataset, open_source
+from edgedistill.render import figures as written
+from edgedistill.stages.export.contract import require_preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgedistill.core.profile import Runtime, TargetProfile
+    from edgedistill.core.stage import Progress
+    from edgedistill.data import Dataset
+
+_SAMPLES = 8
+
+
+class MeasuredModel(Strict):
+    """Figures of one ONNX file."""
+
+    file: str
+    sha256: str
+    latency: Latency
+    """Its speed-up is against the first model."""
+    accuracy: Quantity | None
+    """On the validation split of the recipe's data; absent without a recipe."""
+
+
+class BenchmarkResult(Strict):
+    """Figures of all models of one measurement."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["edgedistill-benchmark"] = "edgedistill-benchmark"
+    target: str
+    inputs: Literal["synthetic", "real"]
+    """synthetic: random values in the shapes of the graph's inputs."""
+    conditions: Conditions
+    models: tuple[MeasuredModel, ...]
+
+    def lines(self) -> list[str]:
+        """The figures as lines of text for a person."""
+        conditions = self.conditions
+        head = (
+            f"{self.target}: {conditions.processor}, {conditions.runtime}, "
+            f"{conditions.provider}, {conditions.threads} thread(s), {self.inputs} inputs"
+        )
+        return [head, *(line for model in self.models for line in _lines(model))]
+
+
+def benchmark(  # noqa: PLR0913  # the public call; all but the model have defaults
+    model: str | Path,
+    *,
+    target: str = "host",
+    against: Sequence[str | Path] = (),
+    recipe: str | Path | None = None,
+    rounds: int = 30,
+    runs_per_round: int = 10,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> BenchmarkResult:
+    """Measures the latency of an ONNX file on a target, and its accuracy where data is given.
+
+    Args:
+        model: The ONNX file.
+        target: A profile whose device is at hand.
+        against: Other ONNX files with the same inputs, measured in the same rounds.
+        recipe: A recipe whose data gives real inputs and labels; the models must declare the
+            preprocessing that the data declares.
+        rounds: Interleaved rounds.
+        runs_per_round: Timed runs of each model in a round.
+        seed: Of the order of models and of synthetic inputs.
+        progress: Where it tells how far it is; None for nobody.
+
+    Raises:
+        InputError: If a file is missing or damaged, its preprocessing differs from the data's, or
+            the target's device is not at hand.
+        DeviceError: If the device failed.
+    """
+    progress = progress or SilentProgress()
+    files = tuple(Path(file) for file in (model, *against))
+    profile = load(target)
+    runtime = profile.runtimes[profile.default_runtime]
+    require_at_hand(profile)
+    with tempfile.TemporaryDirectory(prefix="edgedistill-") as scratch:
+        context = StageContext(folder=Path(scratch), seed=seed, progress=progress)
+        dataset = _dataset(Path(recipe), context) if recipe is not None else None
+        if dataset is not None:
+            for file in files:
+                require_preprocessing(file, dataset.preprocessing)
+        inputs = _inputs(files[0], dataset, seed)
+        names = tuple(f"{place} {file.name}" for place, file in enumerate(files))
+        measuring = Measuring(
+            candidates=tuple(map(Candidate, names, files)),
+            inputs=inputs,
+            config=Benchmark(rounds=rounds, runs_per_round=runs_per_round),
+            transport=transport(),
+            device=profile.name,
+            runtime=runtime,
+        )
+        measuring.run(context)
+        samples = read_samples(context.folder)
+        measured = tuple(
+            MeasuredModel(
+                file=str(file),
+                sha256=samples.sha256[name],
+                latency=latency(
+                    samples, name, reference=names[0], evidence=Evidence.MEASURED_ON_DEVICE
+                ),
+                accuracy=_accuracy(file, dataset, profile, runtime, context),
+            )
+            for name, file in zip(names, files, strict=True)
+        )
+    return BenchmarkResult(
+        target=profile.name,
+        inputs="synthetic" if dataset is None else "real",
+        conditions=samples.conditions,
+        models=measured,
+    )
+
+
+def _dataset(recipe: Path, context: StageContext) -> Dataset:
+    source = open_source(read_recipe(recipe).recipe.data, base=Path())
+    folder = context.folder / "data"
+    folder.mkdir()
+    source.run(StageContext(folder=folder, seed=context.seed, progress=context.progress))
+    return open_dataset(folder)
+
+
+def _inputs(model: Path, dataset: Dataset | None, seed: int) -> Mapping[str, np.ndarray]:
+    if dataset is None:
+        return synthetic_inputs(model, samples=_SAMPLES, seed=seed)
+    return dataset.validation.batch(np.arange(min(_SAMPLES, len(dataset.validation))))
+
+
+def _accuracy(
+    model: Path,
+    dataset: Dataset | None,
+    profile: TargetProfile,
+    runtime: Runtime,
+    context: StageContext,
+) -> Quantity | None:
+    if dataset is None:
+        return None
+    folder = Path(tempfile.mkdtemp(dir=context.folder))
+    predicting = SplitPredictions(
+        model=model, dataset=dataset, device=profile.name, runtime=runtime
+    )
+    predicting.run(StageContext(folder=folder, seed=context.seed, progress=context.progress))
+    evaluation = read_evaluation(folder, "validation", dataset)
+    return tasks.accuracy(evaluation, evidence=Evidence.MEASURED_ON_DEVICE)
+
+
+def _lines(model: MeasuredModel) -> list[str]:
+    taken = model.latency
+    figures = {"p50": taken.p50_ms, "p90": taken.p90_ms, "p95": taken.p95_ms}
+    unstable = "" if taken.stable else "  (the machine was disturbed: measure again)"
+    lines = [f"{model.file}  sha256 {model.sha256[:12]}{unstable}"]
+    lines += [
+        f"  {name} {written.milliseconds(figure)}  {figure.evidence}"
+        for name, figure in figures.items()
+        if figure is not None
+    ]
+    if taken.speedup is not None:
+        lines.append(f"  speed against the first {written.factor(taken.speedup)}")
+    if model.accuracy is not None:
+        lines.append(f"  validation accuracy {written.accuracy(model.accuracy)}")
+    return lines

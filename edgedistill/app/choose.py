@@ -1,0 +1,79 @@
+"""Which candidate ships: a pure function of stored figures, so that a replay chooses the same.
+
+Candidates are the last fp32 network and its int8 twin. The fastest that keeps the accuracy budget
+ships; where the measurement cannot tell, or there is none, the profile's documented default does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgedistill.core.report import Choice
+from edgedistill.units import format_percent
+
+if TYPE_CHECKING:
+    from edgedistill.core.budget import Budget
+    from edgedistill.core.evidence import Quantity
+    from edgedistill.core.profile import Runtime
+    from edgedistill.core.report import Row
+
+SHIPPED = "model.onnx"
+
+
+def choose(
+    fp32: Row, int8: Row | None, *, speedup: Quantity | None, budget: Budget, runtime: Runtime
+) -> Choice:
+    """Chooses between the last fp32 network and its int8 twin.
+
+    Args:
+        fp32: The last fp32 row.
+        int8: The int8 row, or None where the target runs no int8 or the recipe left it out.
+        speedup: Median latency of fp32 over that of int8, from interleaved rounds on the device;
+            None where nothing was measured.
+        budget: The target's budget; only its accuracy limits count here.
+        runtime: The target's runtime, whose default decides where measurement cannot.
+    """
+    if int8 is None:
+        return _ship(fp32, decided=True, reason="there is no int8 candidate for this target")
+    broken = _broken_accuracy(int8, budget)
+    if broken is not None and _broken_accuracy(fp32, budget) is None:
+        return _ship(fp32, decided=True, reason=f"int8 {broken}; fp32 keeps it")
+    if speedup is None:
+        default = int8 if runtime.default_precision == "int8" else fp32
+        reason = (
+            "no latency was measured on this device, so the profile's documented default "
+            f"({runtime.default_precision}) ships"
+        )
+        return _ship(default, decided=False, reason=reason)
+    ratio = f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
+    if speedup.low > 1.0:
+        return _ship(int8, decided=True, reason=f"int8 is {ratio} as fast as fp32 here")
+    if speedup.high < 1.0:
+        return _ship(fp32, decided=True, reason=f"int8 is only {ratio} as fast as fp32 here")
+    default = int8 if runtime.default_precision == "int8" else fp32
+    reason = (
+        f"int8 is {ratio} as fast as fp32: too close to tell, so the profile's documented "
+        f"default ({runtime.default_precision}) ships"
+    )
+    return _ship(default, decided=False, reason=reason)
+
+
+def _ship(row: Row, *, decided: bool, reason: str) -> Choice:
+    return Choice(step=row.step, model=SHIPPED, decided=decided, reason=reason)
+
+
+def _broken_accuracy(row: Row, budget: Budget) -> str | None:
+    accuracy = row.accuracy.value
+    if budget.min_accuracy is not None and not accuracy >= budget.min_accuracy:
+        return (
+            f"has an accuracy of {format_percent(accuracy)}, below the budget's "
+            f"{format_percent(budget.min_accuracy)}"
+        )
+    drop = row.accuracy_drop
+    limit = budget.max_accuracy_drop
+    if limit is not None and drop is not None and not drop.value <= limit:
+        return (
+            f"loses {format_percent(drop.value)} accuracy, more than the budget's "
+            f"{format_percent(limit)}"
+        )
+    return None

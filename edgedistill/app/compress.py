@@ -1,0 +1,258 @@
+"""The main use case: from a recipe, or from live objects, to a gated model per target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.app.assemble import assemble
+from edgedistill.app.networks import Networks
+from edgedistill.app.outcome import (
+    COMPLETE,
+    LOCK_FILE,
+    REPORT_FILE,
+    RUNNING,
+    STATE_FILE,
+    TARGETS_FOLDER,
+    WATERFALL_FOLDER,
+    CompressionRun,
+    state_document,
+)
+from edgedistill.app.pipeline import execute
+from edgedistill.app.plan import tree
+from edgedistill.app.resolve import resolve
+from edgedistill.app.road import lay_road
+from edgedistill.app.shipping import MODEL_FILE
+from edgedistill.core.recipe import Recipe
+from edgedistill.core.stage import SilentProgress
+from edgedistill.core.strict import plain
+from edgedistill.data import live_source, open_dataset, open_source
+from edgedistill.gate.judge import judge
+from edgedistill.render.document import report_text
+from edgedistill.render.markdown import report_markdown
+from edgedistill.store import RunFolder
+from edgedistill.units import format_percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from edgedistill.app.pipeline import Finished
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.app.road import Road, TargetRoad
+    from edgedistill.core.budget import Budget
+    from edgedistill.core.preprocessing import Preprocessing
+    from edgedistill.core.report import Report
+    from edgedistill.core.stage import Progress
+    from edgedistill.data import Dataset, Source
+    from edgedistill.models import Live
+
+_ARGUMENTS = "compress()"
+_LIVE_DATA = "live:data"
+
+
+def compress(  # noqa: PLR0913  # the public call; every argument is a part of a recipe
+    *,
+    teacher: nn.Module | str | Mapping[str, Any],
+    data: str | Mapping[str, Any],
+    targets: Mapping[str, Budget] | Sequence[str],
+    out: str | Path,
+    student: nn.Module | str | Mapping[str, Any] | None = None,
+    stages: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CompressionRun:
+    """Compresses a network for one or more targets.
+
+    Args:
+        teacher: A torch module with its weights, a source such as `builtin:residual-cnn`, or a
+            mapping with the keys of a recipe's `teacher`.
+        data: Live data: a mapping with `train` and, where they exist, `validation` and `test`,
+            each a DataLoader of (inputs, labels) batches or a tuple (inputs, labels[, groups]) of
+            arrays; or a source such as `image-folder:DIR`, or a mapping with the keys of a
+            recipe's `data`.
+        targets: Profile name to budget, or profile names.
+        out: The run folder; the same call again takes what is finished there.
+        student: As `teacher`; None compresses the teacher itself.
+        stages: The keys of a recipe's `stages` that differ from the defaults.
+        preprocessing: What live arrays still need before the network; None where they are ready.
+        class_names: Names of the classes of live data.
+        name: The run's name; the folder's where absent.
+        seed: Seeds weights, order of samples and measurement order.
+        progress: Where the run tells how far it is; None for nobody.
+
+    Returns:
+        The finished run with its reports and its verdict.
+
+    Raises:
+        InputError: If anything given is wrong; nothing half-written is left.
+        PromiseError: If a stage did not do what it promised.
+    """
+    out = Path(out)
+    live: dict[str, nn.Module] = {}
+    live_data = isinstance(data, dict) and "train" in data
+    document = {
+        "schema_version": 1,
+        "name": name or out.name,
+        "seed": seed,
+        "data": {"source": _LIVE_DATA} if live_data else _sourced(data),
+        "teacher": _model_document(teacher, "teacher", live),
+        "student": None if student is None else _model_document(student, "student", live),
+        "stages": dict(stages or {}),
+        "targets": _targets_document(targets),
+    }
+    recipe = Recipe.read(document, file=_ARGUMENTS)
+    resolved = resolve(recipe, file=_ARGUMENTS, base=Path.cwd())
+    source = None
+    if live_data:
+        source = live_source(
+            **data,  # type: ignore[arg-type]  # a mapping of splits, checked by its keys there
+            preprocessing=preprocessing,
+            class_names=class_names,
+            splits=recipe.data.splits,
+            augmentation=recipe.data.augmentation,
+        )
+    return run_recipe(resolved, out=out, live=live, source=source, progress=progress)
+
+
+def run_recipe(
+    resolved: Resolved,
+    *,
+    out: Path,
+    live: Live | None = None,
+    source: Source | None = None,
+    progress: Progress | None = None,
+) -> CompressionRun:
+    """Runs a resolved recipe in a run folder, taking what is finished there.
+
+    Args:
+        resolved: What `read_recipe` gave.
+        out: The run folder.
+        live: Modules of the caller's, for sources that begin with `live:`.
+        source: Data of the caller's, for the data source `live:data`.
+        progress: Where the run tells how far it is; None for nobody.
+    """
+    progress = progress or SilentProgress()
+    networks = Networks(resolved.recipe, live or {})
+    source = source or _open_source(resolved)
+    road = lay_road(resolved, source, networks)
+    with RunFolder(out) as run:
+        _announce_code(resolved, progress)
+        _begin(run, resolved)
+        finished = execute(
+            road.plan,
+            run,
+            seed=resolved.recipe.seed,
+            threads=resolved.threads,
+            progress=progress,
+            checks={road.data.key: lambda folder: _preflight(networks, open_dataset(folder))},
+        )
+        notes = _notes(resolved, networks, road, finished)
+        reports = {
+            target: assemble(target, resolved=resolved, road=road, finished=finished, notes=notes)
+            for target in resolved.recipe.targets
+        }
+        for target, report in reports.items():
+            _publish(run, report, road.targets[target], finished)
+        run.write(STATE_FILE, state_document(resolved, COMPLETE))
+    return CompressionRun(
+        folder=out, reports=reports, steps_made=finished.made, steps_reused=finished.reused
+    )
+
+
+def plan_lines(resolved: Resolved, *, out: Path) -> list[str]:
+    """The plan of a recipe as a tree of text: what is shared, stored and to be run."""
+    road = lay_road(resolved, _open_source(resolved), Networks(resolved.recipe))
+    run = RunFolder(out)
+    return tree(
+        road.plan,
+        stored=lambda step: run.holds(step.name, step.key),
+        targets=len(resolved.recipe.targets),
+    )
+
+
+def _open_source(resolved: Resolved) -> Source:
+    return open_source(resolved.recipe.data, base=Path())
+
+
+def _announce_code(resolved: Resolved, progress: Progress) -> None:
+    recipe = resolved.recipe
+    sources = [recipe.data.source, recipe.teacher.source]
+    sources += [recipe.student.source] if recipe.student else []
+    for source in dict.fromkeys(sources):
+        if source.startswith("python:"):
+            progress.say(f"This recipe runs code from {source.removeprefix('python:')}")
+
+
+def _begin(run: RunFolder, resolved: Resolved) -> None:
+    """Marks the run as running, and takes away reports that another recipe left here."""
+    lock = resolved.lock().encode()
+    old = run.root / LOCK_FILE
+    if not old.is_file() or old.read_bytes() != lock:
+        run.remove(TARGETS_FOLDER)
+    run.write(STATE_FILE, state_document(resolved, RUNNING))
+    run.write(LOCK_FILE, lock)
+
+
+def _preflight(networks: Networks, dataset: Dataset) -> None:
+    """Builds teacher and student once, so that a student that does not fit is told at once."""
+    networks.fresh_teacher(dataset)
+    networks.fresh_student(dataset)
+
+
+def _notes(
+    resolved: Resolved, networks: Networks, road: Road, finished: Finished
+) -> tuple[str, ...]:
+    notes = []
+    recipe = resolved.recipe
+    if networks.teacher_is_trained:
+        accuracy = finished.facts(road.teacher)["validation_accuracy_after"]
+        notes.append(
+            "The teacher had no weights and was trained by this run on the labels "
+            f"(validation accuracy {format_percent(accuracy)})."
+        )
+    if recipe.data.splits.labelled < 1:
+        notes.append(
+            f"Only {format_percent(recipe.data.splits.labelled)} of the training labels were "
+            "used; on the rest the student learned from the teacher's answers alone."
+        )
+    return tuple(notes)
+
+
+def _publish(run: RunFolder, report: Report, road: TargetRoad, finished: Finished) -> None:
+    """Copies a target's models beside its report; the report comes last."""
+    folder = f"{TARGETS_FOLDER}/{report.target}"
+    for step, export in road.exports.items():
+        content = (finished.folder(export) / MODEL_FILE).read_bytes()
+        run.write(f"{folder}/{WATERFALL_FOLDER}/{step}.onnx", content)
+        if step == report.choice.step:
+            run.write(f"{folder}/{report.choice.model}", content)
+    verdict = judge(report)
+    run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
+    run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())
+
+
+def _sourced(data: str | Mapping[str, Any]) -> dict[str, Any]:
+    return {"source": data} if isinstance(data, str) else dict(data)
+
+
+def _model_document(
+    model: nn.Module | str | Mapping[str, Any], name: str, live: dict[str, nn.Module]
+) -> dict[str, Any]:
+    if isinstance(model, str):
+        return {"source": model}
+    if isinstance(model, Mapping):
+        return dict(model)
+    live[name] = model
+    return {"source": f"live:{name}"}
+
+
+def _targets_document(targets: Mapping[str, Budget] | Sequence[str]) -> dict[str, Any]:
+    if isinstance(targets, Mapping):
+        return {name: {"budget": plain(budget)} for name, budget in targets.items()}
+    return {name: {} for name in targets}

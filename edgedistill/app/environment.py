@@ -1,0 +1,41 @@
+"""What the bytes of a run depend on beside its inputs: library versions and the processor."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+from edgedistill.catalog.host import read_host_facts
+
+LIBRARIES = (
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pillow",
+    "safetensors",
+    "torch",
+    "torch-pruning",
+)
+HF_LIBRARIES = ("optimum", "optimum-onnx", "transformers")
+
+
+def versions(*, hf: bool = False) -> dict[str, str]:
+    """Versions of Python and of the libraries that shape a run's bytes.
+
+    Args:
+        hf: Whether a network comes from transformers, so that its libraries count too.
+    """
+    found = {"python": platform.python_version(), "edgedistill": metadata.version("edgedistill")}
+    for name in LIBRARIES + (HF_LIBRARIES if hf else ()):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def processor_class() -> str:
+    """Instruction set and kernel-choosing flags: equal classes compute equal bytes."""
+    facts = read_host_facts()
+    return " ".join((facts.machine, *sorted(facts.flags or ())))

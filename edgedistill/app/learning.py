@@ -1,0 +1,193 @@
+"""The shared beginning of the road: data, teacher, answers, student, pruning and recovery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgedistill.app.adoption import Adoption
+from edgedistill.core.strict import plain
+from edgedistill.data import open_dataset
+from edgedistill.stages.distill import Distillation, Teach, Train, open_answers
+from edgedistill.stages.prune.stage import Pruning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgedistill.app.networks import Networks
+    from edgedistill.app.plan import Plan, PlannedStep
+    from edgedistill.core.recipe import Distill, Prune, Recipe
+    from edgedistill.data import Source
+    from edgedistill.models import Network
+
+ROOMS = ("data", "models", "tasks", "stages/distill")
+"""Whose sources make a trained network what it is."""
+
+
+@dataclass(frozen=True)
+class LearningRoad:
+    """Plans the steps that end in a network."""
+
+    recipe: Recipe
+    source: Source
+    networks: Networks
+    plan: Plan
+
+    def data(self, target: str) -> PlannedStep:
+        """The prepared data."""
+        return self.plan.add(
+            "data",
+            f"data: read {self.recipe.data.source}",
+            config={"fingerprint": self.source.fingerprint()},
+            inputs={},
+            code=("data",),
+            make=lambda _folders: self.source,
+            target=target,
+        )
+
+    def teacher(self, target: str) -> PlannedStep:
+        """The teacher, trained first where it has no weights."""
+        model = self.recipe.teacher
+        training = model.train if self.networks.teacher_is_trained else None
+
+        def make(folders: Mapping[str, Path]) -> Train | Adoption:
+            dataset = open_dataset(folders["data"])
+            network = self.networks.fresh_teacher(dataset)
+            if training is None:
+                return Adoption(network=network)
+            return Train(
+                network=network, dataset=dataset, training=training, title="training the teacher"
+            )
+
+        title = f"teacher: adopt {model.source}"
+        if training is not None:
+            title = f"teacher: train {model.source} on the labels, {training.epochs} epochs"
+        return self.plan.add(
+            "teacher",
+            title,
+            config={
+                "model": self.networks.teacher_fingerprint,
+                "train": None if training is None else plain(training),
+            },
+            inputs={"data": self.data(target)},
+            code=ROOMS,
+            make=make,
+            target=target,
+        )
+
+    def answers(self, target: str) -> PlannedStep:
+        """The teacher's answers on every view of every training sample."""
+        views = self.recipe.data.augmentation.views
+        each = "once" if views == 1 else f"in {views} views"
+
+        def make(folders: Mapping[str, Path]) -> Teach:
+            dataset = open_dataset(folders["data"])
+            return Teach(network=self.networks.teacher(folders["teacher"]), dataset=dataset)
+
+        return self.plan.add(
+            "answers",
+            f"answers: ask the teacher about each training sample {each}",
+            config={},
+            inputs={"data": self.data(target), "teacher": self.teacher(target)},
+            code=ROOMS,
+            make=make,
+            target=target,
+        )
+
+    def student(self, target: str, config: Distill | None) -> PlannedStep:
+        """The student, distilled, or adopted where the recipe leaves distillation out."""
+        source = self.networks.student.source
+        if config is None:
+            return self.plan.add(
+                "student",
+                f"student: adopt {source}",
+                config={"model": self.networks.student_fingerprint},
+                inputs={"data": self.data(target)},
+                code=ROOMS,
+                make=lambda folders: Adoption(
+                    network=self.networks.fresh_student(open_dataset(folders["data"]))
+                ),
+                target=target,
+            )
+
+        def make(folders: Mapping[str, Path]) -> Distillation:
+            dataset = open_dataset(folders["data"])
+            return Distillation(
+                network=self.networks.fresh_student(dataset),
+                dataset=dataset,
+                answers=open_answers(folders["answers"]),
+                config=config,
+            )
+
+        return self.plan.add(
+            "distill",
+            f"distill: {source} learns from the teacher, {_schedule(config)}",
+            config={"model": self.networks.student_fingerprint, "distill": plain(config)},
+            inputs={"data": self.data(target), "answers": self.answers(target)},
+            code=ROOMS,
+            make=make,
+            target=target,
+        )
+
+    def pruned(self, target: str, config: Prune, base: PlannedStep) -> PlannedStep:
+        """The pruned and recovered network.
+
+        Args:
+            target: The target that needs it.
+            config: How much is pruned and how the network recovers.
+            base: The network to prune.
+        """
+
+        def make(folders: Mapping[str, Path]) -> Pruning:
+            return Pruning(
+                network=self.compressed(folders["network"]),
+                dataset=open_dataset(folders["data"]),
+                config=config,
+                base=Path(),
+                live=self.networks.live,
+            )
+
+        pruned = self.plan.add(
+            "prune",
+            f"prune: whole channels, to {config.macs_ratio:g} of the MACs",
+            config={key: value for key, value in plain(config).items() if key != "recover"},
+            inputs={"data": self.data(target), "network": base},
+            code=("data", "models", "tasks", "stages/prune"),
+            make=make,
+            target=target,
+        )
+        return self._recovered(target, config.recover, pruned)
+
+    def compressed(self, folder: Path) -> Network:
+        """The network that a step of the student's road saved."""
+        return self.networks.compressed(folder)
+
+    def _recovered(self, target: str, config: Distill, pruned: PlannedStep) -> PlannedStep:
+        def make(folders: Mapping[str, Path]) -> Distillation:
+            return Distillation(
+                network=self.compressed(folders["network"]),
+                dataset=open_dataset(folders["data"]),
+                answers=open_answers(folders["answers"]),
+                config=config,
+                title="recovering from pruning",
+                recipe_key="stages.prune.recover",
+            )
+
+        return self.plan.add(
+            "recover",
+            f"recover: the pruned network learns from the same answers, {_schedule(config)}",
+            config=plain(config),
+            inputs={
+                "data": self.data(target),
+                "answers": self.answers(target),
+                "network": pruned,
+            },
+            code=ROOMS,
+            make=make,
+            target=target,
+        )
+
+
+def _schedule(config: Distill) -> str:
+    return f"{config.train.epochs} epochs, T {config.temperature:g}, alpha {config.alpha:g}"

@@ -1,0 +1,85 @@
+"""Where the teacher and the student of a run come from, and how they are read back from disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgedistill import models
+from edgedistill.models import Signature
+
+if TYPE_CHECKING:
+    from edgedistill.core.recipe import Model, Recipe
+    from edgedistill.data import Dataset
+    from edgedistill.models import Live, Network
+
+_NO_BASE = Path()
+"""Paths in a resolved recipe are absolute."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Builds and reads back the networks of one run."""
+
+    recipe: Recipe
+    live: Live = field(default_factory=dict)
+
+    @property
+    def student(self) -> Model:
+        """What is compressed: the student, or the teacher itself where there is none."""
+        return self.recipe.teacher if self.recipe.student is None else self.recipe.student
+
+    @property
+    def teacher_is_trained(self) -> bool:
+        """Whether the teacher has no weights, so that the run trains it first."""
+        return not models.has_weights(
+            self.recipe.teacher, base=_NO_BASE, live=self.live, field="teacher"
+        )
+
+    @property
+    def from_transformers(self) -> bool:
+        """Whether any network comes from transformers."""
+        return any(model.source.startswith("hf:") for model in (self.recipe.teacher, self.student))
+
+    @property
+    def teacher_fingerprint(self) -> str:
+        """Hash of what the teacher is built from."""
+        return models.fingerprint(
+            self.recipe.teacher, base=_NO_BASE, live=self.live, field="teacher"
+        )
+
+    @property
+    def student_fingerprint(self) -> str:
+        """Hash of what the student is built from."""
+        return models.fingerprint(self.student, base=_NO_BASE, live=self.live, field="student")
+
+    def fresh_teacher(self, dataset: Dataset) -> Network:
+        """The teacher as its source gives it."""
+        return self._fresh(self.recipe.teacher, dataset, "teacher")
+
+    def fresh_student(self, dataset: Dataset) -> Network:
+        """The student as its source gives it, its weights drawn from the recipe's seed."""
+        return self._fresh(self.student, dataset, "student")
+
+    def teacher(self, folder: Path) -> Network:
+        """The teacher as a step saved it."""
+        return models.load(
+            folder, model=self.recipe.teacher, base=_NO_BASE, live=self.live, field="teacher"
+        )
+
+    def compressed(self, folder: Path) -> Network:
+        """The student as a step saved it, pruned or not."""
+        return models.load(folder, model=self.student, base=_NO_BASE, live=self.live)
+
+    def _fresh(self, model: Model, dataset: Dataset, name: str) -> Network:
+        signature = Signature(inputs=dataset.input_shapes, classes=len(dataset.class_names))
+        return models.create(
+            model,
+            signature,
+            base=_NO_BASE,
+            seed=self.recipe.seed,
+            preprocessing=dataset.preprocessing,
+            live=self.live,
+            field=name,
+        )

@@ -1,0 +1,149 @@
+"""What a run leaves behind, and the gate over it. Imports no torch, onnx or numpy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.core.verdict import Outcome, worst
+from edgedistill.errors import Fault, InputError, UnjudgedError
+from edgedistill.gate.judge import judge
+from edgedistill.render.document import read_report
+from edgedistill.store import file_sha256, text_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.core.report import Report, Row
+    from edgedistill.core.verdict import Verdict
+
+STATE_FILE = "run.json"
+LOCK_FILE = "recipe.lock.yaml"
+TARGETS_FOLDER = "targets"
+WATERFALL_FOLDER = "waterfall"
+REPORT_FILE = "report.json"
+RUNNING = "running"
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class CompressionRun:
+    """A finished run of `compress`."""
+
+    folder: Path
+    reports: Mapping[str, Report]
+    """Target to report."""
+    steps_made: int
+    """How many steps this call ran; 0 where all was stored already."""
+    steps_reused: int
+
+    @property
+    def candidates(self) -> dict[str, tuple[Row, ...]]:
+        """Target to the networks of its waterfall, the teacher first."""
+        return {target: report.rows for target, report in self.reports.items()}
+
+    def model(self, target: str) -> Path:
+        """The ONNX file that ships to a target."""
+        return self.folder / TARGETS_FOLDER / target / self.reports[target].choice.model
+
+    def gate(self) -> GateResult:
+        """Holds every target's report against its budget."""
+        return GateResult(tuple(judge(report) for report in self.reports.values()))
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The verdicts of all targets."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """FAIL before UNJUDGED before PASS."""
+        return worst([verdict.outcome for verdict in self.verdicts])
+
+    def __str__(self) -> str:
+        lines = []
+        for verdict in self.verdicts:
+            lines.append(f"{verdict.outcome} {verdict.target}")
+            lines += [
+                f"  {check.outcome:8} {check.budget}: {check.reason}" for check in verdict.checks
+            ]
+        return "\n".join([*lines, f"{self.outcome}"])
+
+
+def gate(*paths: str | Path) -> GateResult:
+    """Judges finished runs, or single reports, against the budgets they carry.
+
+    Args:
+        paths: Run folders or report files.
+
+    Raises:
+        InputError: If there is no report at a path or it cannot be read.
+        UnjudgedError: If a run is not complete, or a model is not the one its report is about.
+    """
+    reports = [report for path in paths for report in _reports(Path(path))]
+    return GateResult(tuple(judge(report) for report in reports))
+
+
+def state_document(resolved: Resolved, state: str) -> bytes:
+    """The run's state as JSON."""
+    document = {
+        "schema_version": 1,
+        "state": state,
+        "name": resolved.recipe.name,
+        "recipe_sha256": text_sha256(resolved.lock()),
+        "targets": sorted(resolved.recipe.targets),
+    }
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _reports(path: Path) -> list[Report]:
+    if path.is_file():
+        return [_checked_report(path)]
+    state_file = path / STATE_FILE
+    if not state_file.is_file():
+        raise InputError(
+            Fault(
+                file=path,
+                problem="is neither a run folder nor a report",
+                remedy="Give the folder that compress wrote with --out, or its report.json",
+            )
+        )
+    state = _read_state(state_file)
+    if state.get("state") != COMPLETE:
+        raise UnjudgedError(
+            f"{path}: the run is not complete, so its budgets cannot be judged. "
+            f"Finish it with: edgedistill compress {path / LOCK_FILE} --out {path}"
+        )
+    return [
+        _checked_report(path / TARGETS_FOLDER / target / REPORT_FILE) for target in state["targets"]
+    ]
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            Fault(file=path, problem="is not readable JSON", remedy="Run compress again")
+        ) from error
+    if not isinstance(state, dict) or not isinstance(state.get("targets"), list):
+        raise InputError(
+            Fault(file=path, problem="is not the state of a run", remedy="Run compress again")
+        )
+    return state
+
+
+def _checked_report(path: Path) -> Report:
+    report = read_report(path)
+    model = path.parent / report.choice.model
+    if not model.is_file() or file_sha256(model) != report.shipped().model_sha256:
+        raise UnjudgedError(
+            f"{model}: is not the model that {path} is about, so it cannot be judged. "
+            "Run compress again, or put the model and its report side by side"
+        )
+    return report

@@ -1,0 +1,48 @@
+"""How a target's device is reached from here, and whether this machine is it."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+from edgedistill.devices.local import LocalTransport
+from edgedistill.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from edgedistill.core.profile import Runtime, TargetProfile
+    from edgedistill.devices.transport import Transport
+
+
+HOST = "host"
+"""The profile of this machine."""
+
+
+def runs_here(profile: TargetProfile, runtime: Runtime) -> bool:
+    """Whether the target's own runtime and instruction set are this machine's."""
+    return (
+        profile.transport == "local"
+        and profile.machine in ("host", platform.machine())
+        and runtime.provider == "CPUExecutionProvider"
+    )
+
+
+def require_at_hand(profile: TargetProfile) -> None:
+    """Refuses a target whose device is not at hand.
+
+    Raises:
+        InputError: If the profile says that there is no way to the device.
+    """
+    if profile.transport == "none":
+        raise InputError(
+            Fault(
+                field="target",
+                given=profile.name,
+                problem="the device is not at hand, so nothing can be measured on it",
+                remedy="Run edgedistill on the device itself with --target host",
+            )
+        )
+
+
+def transport() -> Transport:
+    """The way to this machine, the one device that is always at hand."""
+    return LocalTransport()

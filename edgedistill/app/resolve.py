@@ -1,0 +1,203 @@
+"""From a recipe as a person wrote it to one that says everything: overrides, paths, profiles."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+
+from edgedistill.catalog.profiles import load
+from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
+from edgedistill.core.recipe import Data, Model, Recipe, Teacher
+from edgedistill.core.strict import merge, plain
+from edgedistill.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from edgedistill.core.profile import Runtime, TargetProfile
+
+AnyModel = TypeVar("AnyModel", Model, Teacher)
+_PATH_KINDS = ("image-folder", "npz", "python")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe with nothing left open, and the profiles of its targets."""
+
+    recipe: Recipe
+    profiles: Mapping[str, TargetProfile]
+
+    def runtime(self, target: str) -> tuple[str, Runtime]:
+        """Name and facts of the runtime that a target uses."""
+        profile = self.profiles[target]
+        name = self.recipe.targets[target].runtime or profile.default_runtime
+        return name, profile.runtimes[name]
+
+    @property
+    def threads(self) -> int:
+        """Processor threads for training."""
+        return self.recipe.threads or 1
+
+    def lock(self) -> str:
+        """The resolved recipe as YAML: running it again gives the same artifacts."""
+        header = "# Written by edgedistill: the recipe of this run with every default filled in.\n"
+        return header + yaml_text(plain(self.recipe))
+
+
+def read_recipe(
+    path: Path, *, settings: Iterable[str] = (), targets: Iterable[str] = ()
+) -> Resolved:
+    """Reads a recipe file, lays overrides over it and resolves it.
+
+    Args:
+        path: The recipe's YAML file; relative paths in it count from its folder.
+        settings: Overrides as `dotted.key=value`; the value is read as YAML.
+        targets: Only these of the recipe's targets, or profiles it does not name yet.
+
+    Raises:
+        InputError: With every fault found.
+    """
+    document = read_yaml(path)
+    if not isinstance(document, dict):
+        raise InputError(
+            Fault(file=path, problem="is not a recipe", remedy="Start one with: edgedistill init")
+        )
+    for setting in settings:
+        document = merge(document, _parse_setting(setting))
+    if chosen := tuple(targets):
+        known = document.get("targets")
+        known = known if isinstance(known, dict) else {}
+        document["targets"] = {name: known.get(name, {}) for name in chosen}
+    return resolve(Recipe.read(document, file=path), file=path, base=path.resolve().parent)
+
+
+def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
+    """Fills in what a recipe leaves open: absolute paths, threads, profiles.
+
+    Raises:
+        InputError: If a target or its runtime does not exist, or a file is missing.
+    """
+    faults: list[Fault] = []
+    profiles: dict[str, TargetProfile] = {}
+    for name, target in recipe.targets.items():
+        try:
+            profile = load(name)
+        except InputError as error:
+            faults.extend(_within(error, file, f"targets.{name}"))
+            continue
+        profiles[name] = profile
+        if target.runtime is not None and target.runtime not in profile.runtimes:
+            faults.append(
+                Fault(
+                    file=file,
+                    field=f"targets.{name}.runtime",
+                    given=repr(target.runtime),
+                    problem=f"is not a runtime of {name}",
+                    remedy=f"Choose one of: {', '.join(sorted(profile.runtimes))}",
+                )
+            )
+    faults.extend(_missing_training(recipe, file))
+    if faults:
+        raise InputError(*faults)
+    resolved = recipe.model_copy(
+        update={
+            "threads": recipe.threads or len(os.sched_getaffinity(0)),
+            "data": _absolute_data(recipe.data, base),
+            "teacher": _absolute_model(recipe.teacher, base),
+            "student": None if recipe.student is None else _absolute_model(recipe.student, base),
+        }
+    )
+    return Resolved(recipe=resolved, profiles=profiles)
+
+
+def _parse_setting(setting: str) -> dict[str, Any]:
+    key, equals, text = setting.partition("=")
+    if not equals or not key or not all(key.split(".")):
+        raise InputError(
+            Fault(
+                file="--set",
+                given=repr(setting),
+                problem="is not of the form key=value",
+                remedy="Write for instance --set stages.distill.temperature=3",
+            )
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(
+            Fault(
+                file="--set",
+                field=key,
+                given=repr(text),
+                problem="is not a YAML value",
+                remedy="Put text with special characters in quotes",
+            )
+        ) from error
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _within(error: InputError, file: str | Path, field: str) -> list[Fault]:
+    return [
+        fault
+        if fault.file is not None
+        else Fault(
+            file=file,
+            field=field,
+            given=fault.given,
+            problem=fault.problem,
+            remedy=fault.remedy,
+        )
+        for fault in error.faults
+    ]
+
+
+def _missing_training(recipe: Recipe, file: str | Path) -> list[Fault]:
+    faults = []
+    teacher = recipe.teacher
+    if teacher.source.startswith("builtin:") and not teacher.weights and not teacher.train:
+        faults.append(
+            Fault(
+                file=file,
+                field="teacher",
+                problem="has neither weights nor train",
+                remedy="Give weights: FILE.safetensors, or train: {epochs: N} to train it first",
+            )
+        )
+    student = recipe.student
+    if student is not None and recipe.stages.distill is None and not student.weights:
+        faults.append(
+            Fault(
+                file=file,
+                field="stages.distill",
+                given="null",
+                problem="is left out, but the student has no weights",
+                remedy="Give student.weights, or leave out student to compress the teacher itself",
+            )
+        )
+    return faults
+
+
+def _absolute_data(data: Data, base: Path) -> Data:
+    return data.model_copy(update={"source": _absolute_source(data.source, base)})
+
+
+def _absolute_model(model: AnyModel, base: Path) -> AnyModel:
+    weights = str(base / model.weights) if model.weights else None
+    return model.model_copy(
+        update={"source": _absolute_source(model.source, base), "weights": weights}
+    )
+
+
+def _absolute_source(source: str, base: Path) -> str:
+    kind, _, rest = source.partition(":")
+    if kind in _PATH_KINDS and rest:
+        return f"{kind}:{base / rest}"
+    if kind == "hf" and (base / rest).is_dir():
+        return f"hf:{base / rest}"
+    return source

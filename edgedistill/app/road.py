@@ -1,0 +1,92 @@
+"""The road of one run: which steps a resolved recipe takes, per target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgedistill.app.environment import processor_class, versions
+from edgedistill.app.learning import LearningRoad
+from edgedistill.app.plan import Plan
+from edgedistill.app.shipping import ShippingRoad
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgedistill.app.networks import Networks
+    from edgedistill.app.plan import PlannedStep
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.core.report import Step
+    from edgedistill.data import Source
+
+
+@dataclass(frozen=True)
+class TargetRoad:
+    """Where one target's results stand in the plan."""
+
+    exports: Mapping[Step, PlannedStep]
+    """Step of the waterfall to the planned step that writes its ONNX file."""
+    predictions: Mapping[Step, PlannedStep]
+    """Step of the waterfall to the planned step that holds its outputs."""
+    measurement: PlannedStep | None
+    """The planned step that holds raw latency samples, where the device is at hand."""
+
+
+@dataclass(frozen=True)
+class Road:
+    """The plan of a run and where each target's results stand in it."""
+
+    plan: Plan
+    data: PlannedStep
+    teacher: PlannedStep
+    targets: Mapping[str, TargetRoad]
+
+
+def lay_road(resolved: Resolved, source: Source, networks: Networks) -> Road:
+    """Plans every step of every target.
+
+    Args:
+        resolved: The recipe and the profiles of its targets.
+        source: The data.
+        networks: Where teacher and student come from.
+
+    Raises:
+        InputError: If data or a network's source cannot be read.
+    """
+    plan = Plan(
+        {
+            **versions(hf=networks.from_transformers),
+            "processor": processor_class(),
+            "threads": str(resolved.threads),
+            "seed": str(resolved.recipe.seed),
+        }
+    )
+    learning = LearningRoad(resolved.recipe, source, networks, plan)
+    targets = {
+        name: _target_road(ShippingRoad(name, resolved, learning, plan))
+        for name in resolved.recipe.targets
+    }
+    first = next(iter(targets))
+    return Road(plan, learning.data(first), learning.teacher(first), targets)
+
+
+def _target_road(shipping: ShippingRoad) -> TargetRoad:
+    name, learning, resolved = shipping.target, shipping.learning, shipping.resolved
+    stages = resolved.recipe.stages_for(name)
+    networks: dict[Step, PlannedStep] = {"teacher": learning.teacher(name)}
+    if resolved.recipe.student is not None:
+        networks["distilled"] = learning.student(name, stages.distill)
+    if stages.prune is not None:
+        last = networks.get("distilled", networks["teacher"])
+        networks["pruned"] = learning.pruned(name, stages.prune, last)
+    exports = {step: shipping.export(step, network) for step, network in networks.items()}
+    if stages.quantize is not None:
+        int8 = shipping.int8(stages.quantize, tuple(exports.values())[-1])
+        if int8 is not None:
+            exports["int8"] = int8
+    predictions = {step: shipping.predictions(step, export) for step, export in exports.items()}
+    at_hand = resolved.profiles[name].transport != "none"
+    measurement = None
+    if stages.benchmark is not None and at_hand:
+        measurement = shipping.measurement(stages.benchmark, exports)
+    return TargetRoad(exports, predictions, measurement)

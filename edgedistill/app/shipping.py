@@ -1,0 +1,160 @@
+"""The end of the road, per target: export, quantize, predict, measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgedistill.app.predictions import SplitPredictions
+from edgedistill.app.reach import HOST, runs_here, transport
+from edgedistill.bench.measure import Candidate, Measuring
+from edgedistill.catalog.profiles import load
+from edgedistill.core.strict import plain
+from edgedistill.data import open_dataset
+from edgedistill.stages.export.stage import Exporting
+from edgedistill.stages.quantize.stage import Quantization
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgedistill.app.learning import LearningRoad
+    from edgedistill.app.plan import Plan, PlannedStep
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.core.recipe import Benchmark, Quantize
+    from edgedistill.core.report import Step
+
+MODEL_FILE = "model.onnx"
+"""The name of the ONNX file in the folder of a step that writes one."""
+_MEASURED_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class ShippingRoad:
+    """Plans the steps from a network to the figures of one target."""
+
+    target: str
+    resolved: Resolved
+    learning: LearningRoad
+    plan: Plan
+
+    def export(self, step: Step, network: PlannedStep) -> PlannedStep:
+        """The network as an ONNX file within the limits of the target's runtime."""
+        config = self.resolved.recipe.stages_for(self.target).export
+        runtime = self.resolved.runtime(self.target)[1]
+        opset = min(config.opset, runtime.max_opset)
+        networks = self.learning.networks
+        read_back = networks.teacher if step == "teacher" else networks.compressed
+
+        def make(folders: Mapping[str, Path]) -> Exporting:
+            return Exporting(
+                network=read_back(folders["network"]),
+                dataset=open_dataset(folders["data"]),
+                config=config,
+                opset=opset,
+                max_ir_version=runtime.max_ir_version,
+                shapes=runtime.shapes,
+            )
+
+        return self.plan.add(
+            "export",
+            f"export: {step} to ONNX, opset {opset}, {runtime.shapes} batch",
+            config={
+                "opset": opset,
+                "max_ir_version": runtime.max_ir_version,
+                "shapes": runtime.shapes,
+                "max_difference": config.max_difference,
+            },
+            inputs={"data": self.learning.data(self.target), "network": network},
+            code=("data", "models", "tasks", "stages/export"),
+            make=make,
+            target=self.target,
+        )
+
+    def int8(self, config: Quantize, export: PlannedStep) -> PlannedStep | None:
+        """The int8 twin of an exported network; None where the target runs no int8."""
+        profile = self.resolved.profiles[self.target]
+        runtime = self.resolved.runtime(self.target)[1]
+        scheme = runtime.int8
+        if scheme is None:
+            return None
+        here = runs_here(profile, runtime)
+
+        def make(folders: Mapping[str, Path]) -> Quantization:
+            return Quantization(
+                model=folders["model"] / MODEL_FILE,
+                dataset=open_dataset(folders["data"]),
+                config=config,
+                scheme=scheme,
+                runs_here=here,
+            )
+
+        return self.plan.add(
+            "quantize",
+            f"quantize: int8 {scheme.label}, {config.calibration} calibration",
+            config={"quantize": plain(config), "scheme": plain(scheme), "runs_here": here},
+            inputs={"data": self.learning.data(self.target), "model": export},
+            code=("data", "cost", "stages/quantize"),
+            make=make,
+            target=self.target,
+        )
+
+    def predictions(self, step: Step, export: PlannedStep) -> PlannedStep:
+        """The outputs of an ONNX file on the evaluated splits, computed on this machine."""
+        host = load(HOST)
+
+        def make(folders: Mapping[str, Path]) -> SplitPredictions:
+            return SplitPredictions(
+                model=folders["model"] / MODEL_FILE,
+                dataset=open_dataset(folders["data"]),
+                device=host.name,
+                runtime=host.runtimes[host.default_runtime],
+            )
+
+        return self.plan.add(
+            "predict",
+            f"predict: {step} on validation and test",
+            config={},
+            inputs={"data": self.learning.data(self.target), "model": export},
+            code=("bench", "devices", "worker.py", "data"),
+            make=make,
+            target=self.target,
+        )
+
+    def measurement(self, config: Benchmark, exports: Mapping[Step, PlannedStep]) -> PlannedStep:
+        """Raw latency samples of all ONNX files of the waterfall, interleaved on the device."""
+        profile = self.resolved.profiles[self.target]
+        runtime = self.resolved.runtime(self.target)[1]
+
+        def make(folders: Mapping[str, Path]) -> Measuring:
+            samples = open_dataset(folders["data"]).validation
+            return Measuring(
+                candidates=tuple(
+                    Candidate(name=step, model=folders[step] / MODEL_FILE) for step in exports
+                ),
+                inputs=samples.batch(np.arange(min(_MEASURED_SAMPLES, len(samples)))),
+                config=config,
+                transport=transport(),
+                device=profile.name,
+                runtime=runtime,
+            )
+
+        return self.plan.add(
+            "measure",
+            f"measure: latency on {profile.name}, {config.rounds} interleaved rounds",
+            config={
+                "benchmark": plain(config),
+                "device": profile.name,
+                "provider": runtime.provider,
+                "runtime_threads": runtime.threads,
+            },
+            inputs={
+                "data": self.learning.data(self.target),
+                **{str(step): of for step, of in exports.items()},
+            },
+            code=("bench", "devices", "worker.py"),
+            make=make,
+            target=self.target,
+        )

@@ -1,0 +1,52 @@
+"""`edgedistill benchmark`: latency of an ONNX file on a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", default="host", show_default=True, metavar="NAME", help="The device.")
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Another ONNX file, interleaved with MODEL.",
+)
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    help="Take real inputs, and measure accuracy, from this recipe's data.",
+)
+@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=10))
+@click.option("--runs-per-round", default=10, show_default=True, type=click.IntRange(min=1))
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
+def benchmark(
+    model: Path,
+    target: str,
+    against: tuple[Path, ...],
+    recipe: Path | None,
+    rounds: int,
+    runs_per_round: int,
+    json_file: Path | None,
+) -> None:
+    """Measure the latency of MODEL on a target, with interval, conditions and evidence."""
+    import edgedistill
+    from edgedistill.cli.console import progress
+
+    result = edgedistill.benchmark(
+        model,
+        target=target,
+        against=against,
+        recipe=recipe,
+        rounds=rounds,
+        runs_per_round=runs_per_round,
+        progress=progress(),
+    )
+    if json_file is not None:
+        json_file.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    for line in result.lines():
+        click.echo(line)

@@ -1,0 +1,61 @@
+"""`edgedistill compress`: the main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.option("--example", metavar="NAME", help="Run a recipe that ships with edgedistill.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME if absent.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--dry-run", is_flag=True, help="Print the plan as a tree and run nothing.")
+def compress(
+    recipe: Path | None,
+    example: str | None,
+    targets: tuple[str, ...],
+    out: Path | None,
+    settings: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Compress a network for its targets, as RECIPE says.
+
+    Runs what is missing in the run folder and takes what is finished there: a run that was
+    stopped or killed goes on where it was. Exits 0 when the run is complete; only `gate` speaks
+    of budgets by exit code.
+    """
+    import edgedistill
+    from edgedistill.cli.console import progress
+    from edgedistill.render.table import show_reports
+
+    if (recipe is None) == (example is None):
+        raise click.UsageError("Give a RECIPE file or --example NAME, not both and not neither.")
+    if example is not None:
+        from edgedistill.examples import example_path
+
+        recipe = example_path(example)
+    assert recipe is not None
+    resolved = edgedistill.read_recipe(recipe, settings=settings, targets=targets)
+    folder = out or Path("runs") / resolved.recipe.name
+    if dry_run:
+        click.echo(f"{resolved.recipe.name} in {folder}")
+        click.echo("\n".join(edgedistill.plan_lines(resolved, out=folder)))
+        return
+    try:
+        run = edgedistill.run_recipe(resolved, out=folder, progress=progress())
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nStopped. Finished steps are kept in {folder}; go on with the same command.",
+            err=True,
+        )
+        raise
+    if not run.steps_made:
+        click.echo(f"Nothing to do: all {run.steps_reused} steps are stored in {folder}.")
+    show_reports(zip(run.reports.values(), run.gate().verdicts, strict=True), sys.stdout)
+    for name in run.reports:
+        click.echo(f"{name}: {run.model(name)}")
