@@ -1,0 +1,90 @@
+"""Any torch module to ONNX, through torch's own exporter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from edgedistill.errors import Fault, InputError
+from edgedistill.models.signature import logits
+from edgedistill.stages.export.graph import BATCH, OUTPUT
+from edgedistill.stages.export.quiet import quiet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgedistill.models.network import Network
+
+
+class LogitsOnly(nn.Module):
+    """A network that answers with a structure, as one that answers with its logits."""
+
+    def __init__(self, network: nn.Module, inputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.inputs = inputs
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Inputs [batch, ...] in the signature's order to logits [batch, classes]."""
+        return logits(self.network, dict(zip(self.inputs, inputs, strict=True)))
+
+
+def export_torch(
+    network: Network, module: nn.Module, file: Path, *, opset: int, static: bool
+) -> None:
+    """Writes a module as ONNX; only the batch axis is open, or none.
+
+    Args:
+        network: What the module takes and where it comes from.
+        module: Its module in eval mode.
+        file: What is written.
+        opset: The operator set.
+        static: Whether the model takes one sample at a time.
+
+    Raises:
+        InputError: If the module does something that torch cannot export.
+    """
+    signature = network.signature
+    sample = signature.zeros(1 if static else 2)  # an axis of 1 would be taken for a constant
+    with torch.no_grad():
+        structured = not torch.is_tensor(module(*sample.values()))
+    names = tuple(signature.inputs)
+    axes = tuple({0: BATCH} for _ in names)
+    with quiet():
+        from torch.onnx import OnnxExporterError
+
+        try:
+            torch.onnx.export(
+                LogitsOnly(module, names) if structured else module,
+                tuple(sample.values()),
+                file,
+                dynamo=True,
+                opset_version=opset,
+                input_names=list(names),
+                output_names=[OUTPUT],
+                dynamic_shapes=None if static else ((axes,) if structured else axes),
+                external_data=False,
+                verbose=False,
+            )
+        except (OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
+            raise not_exportable(network, "torch.onnx", error) from error
+
+
+def not_exportable(network: Network, exporter: str, error: BaseException) -> InputError:
+    """The error for a module that an exporter refuses, with the exporter's own reason."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    reason = lines[0] if lines else type(cause).__name__
+    return InputError(
+        Fault(
+            field="stages.export",
+            given=f"{network.model.source} ({type(network.module).__name__})",
+            problem=f"{exporter} cannot export this network: {type(cause).__name__}: {reason}",
+            remedy="Change its forward() so that it does not branch on the values of tensors and "
+            "uses operators that ONNX knows",
+        )
+    )

@@ -1,0 +1,161 @@
+"""Bringing an exported graph into its lasting form: names, shapes, metadata, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+from onnx import AttributeProto, helper
+
+from edgedistill.errors import Fault, InputError, PromiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from edgedistill.models.signature import Signature
+
+OUTPUT = "logits"
+BATCH = "batch"
+MIN_OPSET = 18
+"""The oldest operator set torch's exporter writes."""
+_STOCHASTIC = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"}
+    | {"RandomUniformLike"}
+)
+
+
+def usable_opset(wanted: int, *, max_opset: int, max_ir_version: int) -> int:
+    """The newest operator set that is wanted and that the runtime accepts.
+
+    Raises:
+        InputError: If the runtime accepts none that can be written.
+    """
+    for opset in range(min(wanted, max_opset), MIN_OPSET - 1, -1):
+        needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset)])
+        if needed <= max_ir_version:
+            return opset
+    raise InputError(
+        Fault(
+            field="stages.export.opset",
+            given=str(wanted),
+            problem=f"the target's runtime accepts opset {max_opset} and IR version "
+            f"{max_ir_version} at most, and the oldest opset that can be written is {MIN_OPSET}",
+            remedy="Choose a newer runtime for this target",
+        )
+    )
+
+
+def finish(
+    model: onnx.ModelProto,
+    signature: Signature,
+    *,
+    static: bool,
+    max_ir_version: int,
+    metadata: Mapping[str, str],
+) -> None:
+    """Brings an exported model into its lasting form, in place.
+
+    Inputs are called as the signature calls them and the output `logits`; only the batch axis
+    is open, or none. What the exporter noted down for its own debugging (source paths of this
+    machine among it), shapes of inner values and the producer's version are dropped, so equal
+    networks give equal bytes.
+    """
+    batch: str | int = 1 if static else BATCH
+    _rename(model.graph, signature)
+    for value, shape in zip(model.graph.input, signature.inputs.values(), strict=True):
+        _set_shape(value, (batch, *shape))
+    _set_shape(model.graph.output[0], (batch, signature.classes))
+    for graph in _graphs(model.graph):
+        _strip(graph)
+    for function in model.functions:
+        function.doc_string = ""
+        del function.metadata_props[:]
+        _strip_nodes(function.node)
+        del function.value_info[:]
+    model.graph.name = "edgedistill"
+    model.producer_name = "edgedistill"
+    for field in ("producer_version", "domain", "doc_string"):
+        model.ClearField(field)
+    model.ir_version = min(model.ir_version, max_ir_version)
+    del model.metadata_props[:]
+    for key in sorted(metadata):
+        model.metadata_props.add(key=key, value=metadata[key])
+
+
+def require_inference(model: onnx.ModelProto) -> None:
+    """Refuses a graph that was exported while training.
+
+    Raises:
+        PromiseError: If an operator behaves as in training, or draws random numbers.
+    """
+    for graph in _graphs(model.graph):
+        for node in graph.node:
+            training = any(a.name == "training_mode" and a.i for a in node.attribute)
+            dropout = node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
+            if training or dropout or node.op_type in _STOCHASTIC:
+                raise PromiseError(
+                    stage="export",
+                    promised="a network in inference mode",
+                    found=f"operator {node.op_type} ({node.name}) as in training",
+                    remedy="Let forward() draw random numbers only while self.training is true",
+                )
+
+
+def _rename(graph: onnx.GraphProto, signature: Signature) -> None:
+    """Gives inputs and output their names, everywhere they are used."""
+    wanted = [*signature.inputs, OUTPUT]
+    found = [value.name for value in (*graph.input, *graph.output)]
+    if len(found) != len(wanted):
+        raise PromiseError(
+            stage="export",
+            promised=f"inputs {', '.join(signature.inputs)} and one output",
+            found=f"{len(graph.input)} inputs and {len(graph.output)} outputs",
+            remedy="The network must use every input and give logits only",
+        )
+    names = {old: new for old, new in zip(found, wanted, strict=True) if old != new}
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} & set(
+        names.values()
+    ) - set(names)
+    names |= {name: f"{name}_inner" for name in taken}
+    for inner in _graphs(graph):
+        for node in inner.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+            node.output[:] = [names.get(name, name) for name in node.output]
+        for value in (*inner.input, *inner.output, *inner.initializer):
+            value.name = names.get(value.name, value.name)
+
+
+def _set_shape(value: onnx.ValueInfoProto, shape: Iterable[str | int]) -> None:
+    named = helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, list(shape))
+    value.CopyFrom(named)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from _graphs(attribute.g)
+            for inner in attribute.graphs:
+                yield from _graphs(inner)
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    graph.doc_string = ""
+    del graph.value_info[:]
+    del graph.metadata_props[:]
+    del graph.quantization_annotation[:]
+    _strip_nodes(graph.node)
+    for value in (*graph.input, *graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    for tensor in graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+
+
+def _strip_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
+    for node in nodes:
+        node.doc_string = ""
+        del node.metadata_props[:]
