@@ -7,6 +7,7 @@ nothing heavy: each name is fetched when it is first used.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,4 +55,6 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'edgedistill' has no attribute '{name}'")
+    # Linux wheels of ONNX Runtime since 1.29 contain telemetry; it is read when they are loaded.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return getattr(importlib.import_module(_HOMES[name]), name)

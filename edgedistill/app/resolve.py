@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
-
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
 from edgedistill.core.recipe import Data, Model, Recipe, Teacher
@@ -125,18 +123,7 @@ def _parse_setting(setting: str) -> dict[str, Any]:
                 remedy="Write for instance --set stages.distill.temperature=3",
             )
         )
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(
-            Fault(
-                file="--set",
-                field=key,
-                given=repr(text),
-                problem="is not a YAML value",
-                remedy="Put text with special characters in quotes",
-            )
-        ) from error
+    value = parse_yaml(text, file=f"--set {key}")
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)

@@ -13,6 +13,7 @@ from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.catalog.profiles import load
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
+from edgedistill.stages.export.graph import file_limits
 from edgedistill.stages.export.stage import Exporting
 from edgedistill.stages.quantize.stage import Quantization
 
@@ -44,7 +45,9 @@ class ShippingRoad:
         """The network as an ONNX file within the limits of the target's runtime."""
         config = self.resolved.recipe.stages_for(self.target).export
         runtime = self.resolved.runtime(self.target)[1]
-        opset = min(config.opset, runtime.max_opset)
+        opset, ir_version = file_limits(
+            config.opset, max_opset=runtime.max_opset, max_ir_version=runtime.max_ir_version
+        )
         networks = self.learning.networks
         read_back = networks.teacher if step == "teacher" else networks.compressed
 
@@ -54,7 +57,7 @@ class ShippingRoad:
                 dataset=open_dataset(folders["data"]),
                 config=config,
                 opset=opset,
-                max_ir_version=runtime.max_ir_version,
+                max_ir_version=ir_version,
                 shapes=runtime.shapes,
             )
 
@@ -63,7 +66,7 @@ class ShippingRoad:
             f"export: {step} to ONNX, opset {opset}, {runtime.shapes} batch",
             config={
                 "opset": opset,
-                "max_ir_version": runtime.max_ir_version,
+                "max_ir_version": ir_version,
                 "shapes": runtime.shapes,
                 "max_difference": config.max_difference,
             },

@@ -18,6 +18,8 @@ OUTPUT = "logits"
 BATCH = "batch"
 MIN_OPSET = 18
 """The oldest operator set torch's exporter writes."""
+_WRITTEN_IR_VERSION = 10
+"""What torch's exporter writes where the opset asks for no newer one."""
 _STOCHASTIC = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"}
     | {"RandomUniformLike"}
@@ -31,8 +33,7 @@ def usable_opset(wanted: int, *, max_opset: int, max_ir_version: int) -> int:
         InputError: If the runtime accepts none that can be written.
     """
     for opset in range(min(wanted, max_opset), MIN_OPSET - 1, -1):
-        needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset)])
-        if needed <= max_ir_version:
+        if _ir_version_for(opset) <= max_ir_version:
             return opset
     raise InputError(
         Fault(
@@ -43,6 +44,27 @@ def usable_opset(wanted: int, *, max_opset: int, max_ir_version: int) -> int:
             remedy="Choose a newer runtime for this target",
         )
     )
+
+
+def file_limits(wanted: int, *, max_opset: int, max_ir_version: int) -> tuple[int, int]:
+    """Opset and highest IR version of a file for a runtime: equal limits give equal bytes.
+
+    A runtime that accepts more than the file needs changes nothing about it, so such runtimes
+    share one file.
+
+    Raises:
+        InputError: If the runtime accepts no opset that can be written.
+
+    >>> file_limits(20, max_opset=23, max_ir_version=12)
+    (20, 10)
+    """
+    opset = usable_opset(wanted, max_opset=max_opset, max_ir_version=max_ir_version)
+    return opset, min(max_ir_version, max(_WRITTEN_IR_VERSION, _ir_version_for(opset)))
+
+
+def _ir_version_for(opset: int) -> int:
+    version: int = helper.find_min_ir_version_for([helper.make_opsetid("", opset)])
+    return version
 
 
 def finish(

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import yaml
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import edgedistill
+from edgedistill import Budget
+from edgedistill.core.evidence import Evidence
+from edgedistill.core.verdict import Outcome
+from edgedistill.errors import InputError, UnjudgedError
+from edgedistill.render.document import read_report
+from edgedistill.stages.export.contract import read_preprocessing
+from edgedistill.store import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgedistill import CompressionRun
+    from edgedistill.app.resolve import Resolved
+
+KILLS = 4
+"""Kept small here; benchmarks/kill_resume.py does it twenty times."""
+
+
+class Lines:
+    """A progress that keeps what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def track(self, title: str, total: int) -> Any:
+        from edgedistill.core.stage import SilentProgress
+
+        return SilentProgress().track(title, total)
+
+
+def _recipe_file(resolved: Resolved, folder: Path) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(resolved.lock())
+    return path
+
+
+def _models(folder: Path) -> dict[str, str]:
+    files = sorted(folder.glob("targets/*/waterfall/*.onnx"))
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> CompressionRun:
+    """The tiny recipe, run once for this module."""
+    from edgedistill.app.resolve import resolve
+    from edgedistill.core.recipe import Recipe
+
+    folder = tmp_path_factory.mktemp("finished")
+    recipe = Recipe.read(_tiny_document(), file="recipe.yaml")
+    resolved = resolve(recipe, file="recipe.yaml", base=folder)
+    return edgedistill.run_recipe(resolved, out=folder / "run")
+
+
+def _tiny_document() -> dict[str, Any]:
+    train = {"epochs": 1, "batch_size": 128, "learning_rate": 0.005}
+    network = {"source": "builtin:residual-cnn", "args": {"width": 16, "stages": 2}}
+    return {
+        "schema_version": 1,
+        "name": "tiny",
+        "threads": 1,
+        "data": {
+            "source": "sklearn:digits",
+            "splits": {"validation": 0.2, "test": 0.2, "calibration": 32},
+        },
+        "teacher": {**network, "train": train},
+        "student": network,
+        "stages": {
+            "distill": {"train": train},
+            "prune": {"macs_ratio": 0.6, "recover": {"train": train}},
+            "benchmark": {"warmup_runs": 1, "rounds": 10, "runs_per_round": 2},
+        },
+        "targets": {
+            "host": {"budget": {"latency_p50_ms": 1000.0, "max_size_mb": 10.0}},
+            "jetson-orin-nano": {"budget": {"latency_p50_ms": 1000.0}},
+        },
+    }
+
+
+def test_each_target_gets_a_model_that_onnxruntime_loads_alone(finished: CompressionRun) -> None:
+    for target in ("host", "jetson-orin-nano"):
+        model = finished.model(target)
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        image = np.zeros((1, 1, 8, 8), np.float32)
+        (logits,) = session.run(None, {session.get_inputs()[0].name: image})
+        assert logits.shape == (1, 10)
+        assert read_preprocessing(model) is not None
+
+
+def test_the_report_holds_the_waterfall_with_evidence(finished: CompressionRun) -> None:
+    host, jetson = finished.reports["host"], finished.reports["jetson-orin-nano"]
+    assert [row.step for row in host.rows] == ["teacher", "distilled", "pruned", "int8"]
+    for row in host.rows:
+        assert row.latency is not None
+        assert row.latency.p50_ms.evidence is Evidence.MEASURED_ON_DEVICE
+        assert row.accuracy.evidence is Evidence.MEASURED_ON_DEVICE
+        assert row.macs.evidence is Evidence.COUNTED
+        assert row.test_accuracy is not None
+    for row in jetson.rows:
+        assert row.latency is None
+        assert row.accuracy.evidence is Evidence.MEASURED_ON_STAND_IN
+    by_step = {row.step: row for row in host.rows}
+    assert by_step["pruned"].macs.value <= 0.6 * by_step["distilled"].macs.value
+    assert by_step["int8"].macs.value == by_step["pruned"].macs.value
+    assert by_step["int8"].size_mb.value < by_step["pruned"].size_mb.value
+    assert by_step["int8"].int8 is not None
+    assert by_step["int8"].int8.verified == "in-runtime"
+    assert jetson.rows[-1].int8 is not None
+    assert jetson.rows[-1].int8.verified == "unverified"
+    assert not jetson.choice.decided
+    assert any("trained by this run" in note for note in host.notes)
+
+
+def test_the_report_on_disk_is_about_the_model_beside_it(finished: CompressionRun) -> None:
+    folder = finished.folder / "targets" / "host"
+    report = read_report(folder / "report.json")
+    assert report == finished.reports["host"]
+    assert report.shipped().model_sha256 == file_sha256(folder / "model.onnx")
+    assert "What each step cost" in (folder / "report.md").read_text()
+
+
+def test_an_unmeasured_latency_budget_is_unjudged(finished: CompressionRun) -> None:
+    verdicts = {verdict.target: verdict for verdict in finished.gate().verdicts}
+    assert verdicts["host"].outcome is Outcome.PASS
+    assert verdicts["jetson-orin-nano"].outcome is Outcome.UNJUDGED
+    assert edgedistill.gate(finished.folder).outcome is Outcome.UNJUDGED
+
+
+def test_a_second_run_does_nothing(finished: CompressionRun) -> None:
+    resolved = edgedistill.read_recipe(finished.folder / "recipe.lock.yaml")
+    before = _models(finished.folder)
+    lines = Lines()
+    again = edgedistill.run_recipe(resolved, out=finished.folder, progress=lines)
+    assert again.steps_made == 0
+    assert again.steps_reused > 0
+    assert lines.said == []
+    assert _models(finished.folder) == before
+    assert again.reports == finished.reports
+
+
+def test_a_changed_key_reruns_only_what_depends_on_it(
+    finished: CompressionRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    resolved = edgedistill.read_recipe(
+        folder / "recipe.lock.yaml",
+        settings=("stages.quantize.calibration=percentile", "stages.benchmark=null"),
+    )
+    lines = Lines()
+    run = edgedistill.run_recipe(resolved, out=folder, progress=lines)
+    ran = sorted({line.split("] ")[1].split(":")[0] for line in lines.said if "] " in line})
+    assert ran == ["predict", "quantize"]
+    assert run.steps_made == 4
+
+
+def test_an_unfinished_run_is_not_judged(finished: CompressionRun, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    state = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**state, "state": "running"}))
+    with pytest.raises(UnjudgedError, match="the run is not complete"):
+        edgedistill.gate(folder)
+
+
+def test_a_model_that_is_not_the_reports_is_not_judged(
+    finished: CompressionRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    (folder / "targets" / "host" / "model.onnx").write_bytes(b"another")
+    with pytest.raises(UnjudgedError, match="is not the model that"):
+        edgedistill.gate(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"targets": "host"}', "[]"])
+def test_a_damaged_run_is_bad_input(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json"):
+        edgedistill.gate(tmp_path)
+
+
+def test_a_folder_without_a_run_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is neither a run folder nor a report"):
+        edgedistill.gate(tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_models(
+    finished: CompressionRun, tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    recipe = _recipe_file(tiny(), tmp_path)
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "edgedistill", "compress", str(recipe), "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    moments = random.Random(0)
+    killed = 0
+    for _ in range(KILLS):
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                process.wait(timeout=moments.uniform(4, 12))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+    assert killed
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert _models(out) == _models(finished.folder)
+    assert not list((out / "steps").glob(".unfinished*"))
+
+
+def _digits() -> tuple[torch.Tensor, torch.Tensor]:
+    digits = load_digits()
+    images = torch.tensor(digits.images[:, None] / 16, dtype=torch.float32)
+    return images, torch.tensor(digits.target)
+
+
+def _live_teacher() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
+
+
+def test_live_modules_and_loaders_go_in_and_a_gated_model_comes_out(tmp_path: Path) -> None:
+    images, labels = _digits()
+    loaders = {
+        name: DataLoader(TensorDataset(images[part], labels[part]), batch_size=64)
+        for name, part in (("train", slice(0, 1200)), ("validation", slice(1200, 1797)))
+    }
+    teacher = _live_teacher()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    arguments: dict[str, Any] = {
+        "teacher": teacher,
+        "student": nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)),
+        "data": loaders,
+        "stages": {
+            "distill": {"train": {"epochs": 1, "batch_size": 64}},
+            "benchmark": {"rounds": 10, "runs_per_round": 2, "warmup_runs": 1},
+        },
+        "targets": {"host": Budget(latency_p50_ms=1000.0)},
+        "out": tmp_path / "run",
+    }
+    run = edgedistill.compress(**arguments)
+    assert run.gate().outcome is Outcome.PASS
+    assert [row.step for row in run.candidates["host"]] == ["teacher", "distilled", "int8"]
+    assert run.reports["host"].rows[0].test_accuracy is None
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+    assert edgedistill.compress(**arguments).steps_made == 0
+    lock = yaml.safe_load((tmp_path / "run" / "recipe.lock.yaml").read_text())
+    assert lock["teacher"]["source"] == "live:teacher"
+    assert list(tmp_path.rglob("*.safetensors"))
+    assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.pt"))
+
+
+def test_the_teacher_itself_is_pruned_and_quantized_where_there_is_no_student(
+    tmp_path: Path,
+) -> None:
+    images, labels = _digits()
+    run = edgedistill.compress(
+        teacher=_live_teacher(),
+        data={
+            "train": (images[:400].numpy(), labels[:400].numpy()),
+            "validation": (images[400:600].numpy(), labels[400:600].numpy()),
+        },
+        stages={
+            "prune": {"macs_ratio": 0.6, "recover": {"train": {"epochs": 1, "batch_size": 64}}},
+            "benchmark": None,
+        },
+        targets=("raspberry-pi-4",),
+        out=tmp_path / "run",
+    )
+    rows = run.candidates["raspberry-pi-4"]
+    assert [row.step for row in rows] == ["teacher", "pruned", "int8"]
+    assert rows[1].macs.value <= 0.6 * rows[0].macs.value
+    assert run.gate().outcome is Outcome.UNJUDGED
+
+
+def test_a_student_that_does_not_fit_is_told_before_the_teacher_is_trained(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    nets = tmp_path / "nets.py"
+    nets.write_text(
+        "from torch import nn\n"
+        "def student():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 7))\n"
+    )
+    resolved = tiny(student={"source": "python:nets.py:student"})
+    lines = Lines()
+    with pytest.raises(InputError, match=r"student\.source"):
+        edgedistill.run_recipe(resolved, out=tmp_path / "run", progress=lines)
+    assert not [line for line in lines.said if "teacher" in line]
+    assert any(f"runs code from {nets}" in line for line in lines.said)
+    assert not (tmp_path / "run" / "targets").exists()
+
+
+def test_a_live_recipe_cannot_be_run_from_its_lock_alone(tmp_path: Path) -> None:
+    document = _tiny_document()
+    document["teacher"] = {"source": "live:teacher"}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match="live"):
+        edgedistill.run_recipe(edgedistill.read_recipe(path), out=tmp_path / "run")

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgedistill.app.networks import Networks
+from edgedistill.app.plan import tree
+from edgedistill.app.road import lay_road
+from edgedistill.data import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.app.road import Road
+
+
+def _road(resolved: Resolved, base: Path) -> Road:
+    source = open_source(resolved.recipe.data, base=base)
+    return lay_road(resolved, source, Networks(resolved.recipe))
+
+
+def _keys(road: Road, name: str) -> set[str]:
+    return {step.key for step in road.plan.steps if step.name == name}
+
+
+def test_two_targets_share_all_up_to_their_own_scheme(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    steps = _road(tiny(), tmp_path).plan.steps
+    both = ("host", "jetson-orin-nano")
+    for name in ("data", "teacher", "answers", "distill", "prune", "recover"):
+        shared = [step for step in steps if step.name == name]
+        assert [step.targets for step in shared] == [both], name
+    schemes = {step.targets: step.title for step in steps if step.name == "quantize"}
+    assert "U8S8" in schemes[("host",)]
+    assert "S8S8" in schemes[("jetson-orin-nano",)]
+
+
+def test_each_step_comes_after_what_it_reads(tiny: Callable[..., Resolved], tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for step in _road(tiny(), tmp_path).plan.steps:
+        assert set(step.inputs.values()) <= seen
+        seen.add(step.key)
+
+
+def test_a_changed_key_changes_only_what_depends_on_it(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    before = _road(tiny(), tmp_path)
+    after = _road(tiny(stages__prune__macs_ratio=0.5), tmp_path)
+    for name in ("data", "teacher", "answers", "distill"):
+        assert _keys(before, name) == _keys(after, name), name
+    for name in ("prune", "recover", "quantize", "measure"):
+        assert _keys(before, name).isdisjoint(_keys(after, name)), name
+    recovered = _road(
+        tiny(stages__prune__recover={"train": {"epochs": 2, "batch_size": 128}}), tmp_path
+    )
+    assert _keys(before, "prune") == _keys(recovered, "prune")
+    assert _keys(before, "recover").isdisjoint(_keys(recovered, "recover"))
+
+
+def test_a_budget_changes_no_step(tiny: Callable[..., Resolved], tmp_path: Path) -> None:
+    before = _road(tiny(), tmp_path)
+    after = _road(tiny(targets__host__budget={"max_size_mb": 0.001}), tmp_path)
+    assert {step.key for step in before.plan.steps} == {step.key for step in after.plan.steps}
+
+
+def test_a_target_may_differ_in_a_stage(tiny: Callable[..., Resolved], tmp_path: Path) -> None:
+    road = _road(tiny(targets__host__stages={"prune": {"macs_ratio": 0.4}}), tmp_path)
+    pruned = {step.targets: step.title for step in road.plan.steps if step.name == "prune"}
+    assert "0.4 of the MACs" in pruned[("host",)]
+    assert "0.6 of the MACs" in pruned[("jetson-orin-nano",)]
+    assert len(_keys(road, "distill")) == 1
+
+
+def test_without_a_student_the_teacher_itself_is_compressed(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    road = _road(tiny(student=None), tmp_path)
+    assert not _keys(road, "distill")
+    assert list(road.targets["host"].exports) == ["teacher", "pruned", "int8"]
+    pruned = next(step for step in road.plan.steps if step.name == "prune")
+    assert pruned.inputs["network"] == road.teacher.key
+
+
+def test_a_stage_set_to_null_is_left_out(tiny: Callable[..., Resolved], tmp_path: Path) -> None:
+    road = _road(tiny(stages__prune=None, stages__quantize=None, stages__benchmark=None), tmp_path)
+    assert list(road.targets["host"].exports) == ["teacher", "distilled"]
+    assert road.targets["host"].measurement is None
+
+
+def test_a_device_that_is_not_at_hand_is_not_measured(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    road = _road(tiny(), tmp_path)
+    assert road.targets["host"].measurement is not None
+    assert road.targets["jetson-orin-nano"].measurement is None
+
+
+def test_the_tree_shows_what_is_shared_stored_and_to_be_run(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    road = _road(tiny(), tmp_path)
+    lines = tree(road.plan, stored=lambda step: step.name == "data", targets=2)
+    assert lines[0] == "data: read sklearn:digits  [stored; all targets]"
+    assert len(lines) == len(road.plan.steps)
+    assert sum("└─ " in line or "├─ " in line for line in lines) == len(lines) - 1
+    distill = next(line for line in lines if "distill:" in line)
+    assert distill.endswith("[to run; all targets]")
+    assert any(line.endswith("[to run; host]") and "measure" in line for line in lines)
