@@ -1,0 +1,117 @@
+"""The shape of every tensor of a graph, for one sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+
+from edgedistill.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Shape = tuple[int, ...]
+
+
+class Shapes:
+    """Known shapes by tensor name; asking for an unknown one is an input error."""
+
+    def __init__(self, known: Mapping[str, Shape], file: Path) -> None:
+        self._known = known
+        self._file = file
+
+    def __getitem__(self, tensor: str) -> Shape:
+        if tensor not in self._known:
+            raise InputError(
+                Fault(
+                    file=self._file,
+                    field=tensor,
+                    problem="the shape of this tensor cannot be inferred",
+                    remedy="Export with static shapes (only the batch axis may be dynamic), or "
+                    "give the shapes of the inputs",
+                )
+            )
+        return self._known[tensor]
+
+
+def infer_shapes(
+    model: onnx.ModelProto, file: Path, input_shapes: Mapping[str, Shape] | None = None
+) -> Shapes:
+    """Infers every shape for a batch of one; shapes the file claims for its insides are not used.
+
+    Args:
+        model: The model; it is changed (the batch axis is fixed).
+        file: Where it came from, for errors.
+        input_shapes: By input name, without the batch axis, where the file leaves axes open.
+
+    Raises:
+        InputError: If an input has an open axis beside the batch, or shapes contradict each other.
+    """
+    _fix_inputs(model, file, input_shapes or {})
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+        raise InputError(
+            Fault(
+                file=file,
+                problem="its shapes contradict each other",
+                given=str(error).strip().splitlines()[0],
+                remedy="Export it again, with the batch axis first",
+            )
+        ) from error
+    graph = inferred.graph
+    known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        tensor_type = value.type.tensor_type
+        if tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
+            known.setdefault(value.name, tuple(dim.dim_value for dim in dims))
+    return Shapes(known, file)
+
+
+def _fix_inputs(model: onnx.ModelProto, file: Path, given: Mapping[str, Shape]) -> None:
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    faults = []
+    for value in model.graph.input:
+        if value.name in initializers or not value.type.tensor_type.HasField("shape"):
+            continue
+        dims = value.type.tensor_type.shape.dim
+        if not dims:
+            continue
+        if dims[0].dim_value > 1:
+            faults.append(_batch_is_fixed(value.name, dims[0].dim_value, file))
+            continue
+        dims[0].dim_value = 1
+        for axis, dim in enumerate(dims[1:]):
+            size = dict(enumerate(given.get(value.name, ()))).get(axis)
+            if not dim.HasField("dim_value") and size is None:
+                faults.append(_axis_is_open(value.name, axis + 1, dim.dim_param, file))
+            elif not dim.HasField("dim_value") and size is not None:
+                dim.dim_value = size
+    if faults:
+        raise InputError(*faults)
+
+
+def _batch_is_fixed(name: str, batch: int, file: Path) -> Fault:
+    return Fault(
+        file=file,
+        field=name,
+        given=str(batch),
+        problem="the model takes a fixed batch, and cost is counted for one sample",
+        remedy="Export it with a batch of 1 or a dynamic batch axis",
+    )
+
+
+def _axis_is_open(name: str, axis: int, symbol: str, file: Path) -> Fault:
+    return Fault(
+        file=file,
+        field=name,
+        given=symbol or "unknown",
+        problem=f"axis {axis} of this input has no size",
+        remedy="Export it with a fixed size, or give the shapes of the inputs",
+    )
