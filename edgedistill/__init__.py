@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgedistill.app.benchmark import benchmark
     from edgedistill.app.catalogue import init, schema, target_profiles
     from edgedistill.app.compress import compress, plan_lines, run_recipe
-    from edgedistill.app.outcome import CompressionRun, GateResult, gate
+    from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.resolve import read_recipe
     from edgedistill.core.budget import Budget
     from edgedistill.core.preprocessing import Preprocessing
@@ -26,8 +26,8 @@ __all__ = [
     "Preprocessing",
     "benchmark",
     "compress",
-    "gate",
     "init",
+    "judge",
     "plan_lines",
     "read_recipe",
     "run_recipe",
@@ -42,8 +42,8 @@ _HOMES = {
     "Preprocessing": "edgedistill.core.preprocessing",
     "benchmark": "edgedistill.app.benchmark",
     "compress": "edgedistill.app.compress",
-    "gate": "edgedistill.app.outcome",
     "init": "edgedistill.app.catalogue",
+    "judge": "edgedistill.app.outcome",
     "plan_lines": "edgedistill.app.compress",
     "read_recipe": "edgedistill.app.resolve",
     "run_recipe": "edgedistill.app.compress",

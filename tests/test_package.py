@@ -27,3 +27,12 @@ def test_importing_does_nothing_and_first_use_switches_telemetry_off() -> None:
         "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_public_name_is_hidden_by_a_room() -> None:
+    program = (
+        "import edgedistill, pkgutil\n"
+        "rooms = {module.name for module in pkgutil.iter_modules(edgedistill.__path__)}\n"
+        "assert not rooms & set(edgedistill.__all__), rooms & set(edgedistill.__all__)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.assemble import assemble
+from edgedistill.app.live import data_document, model_document, source_of, targets_document
 from edgedistill.app.networks import Networks
 from edgedistill.app.outcome import (
     COMPLETE,
@@ -26,8 +26,7 @@ from edgedistill.app.road import lay_road
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.core.recipe import Recipe
 from edgedistill.core.stage import SilentProgress
-from edgedistill.core.strict import plain
-from edgedistill.data import live_source, open_dataset, open_source
+from edgedistill.data import open_dataset, open_source
 from edgedistill.gate.judge import judge
 from edgedistill.render.document import report_text
 from edgedistill.render.markdown import report_markdown
@@ -35,7 +34,7 @@ from edgedistill.store import RunFolder
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -43,28 +42,23 @@ if TYPE_CHECKING:
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Road, TargetRoad
     from edgedistill.core.budget import Budget
-    from edgedistill.core.preprocessing import Preprocessing
     from edgedistill.core.report import Report
     from edgedistill.core.stage import Progress
     from edgedistill.data import Dataset, Source
     from edgedistill.models import Live
-
-_ARGUMENTS = "compress()"
-_LIVE_DATA = "live:data"
 
 
 def compress(  # noqa: PLR0913  # the public call; every argument is a part of a recipe
     *,
     teacher: nn.Module | str | Mapping[str, Any],
     data: str | Mapping[str, Any],
-    targets: Mapping[str, Budget] | Sequence[str],
+    targets: Mapping[str, Budget | Mapping[str, Any]] | Sequence[str],
     out: str | Path,
     student: nn.Module | str | Mapping[str, Any] | None = None,
     stages: Mapping[str, Any] | None = None,
-    preprocessing: Preprocessing | None = None,
-    class_names: Sequence[str] | None = None,
     name: str | None = None,
     seed: int = 0,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> CompressionRun:
     """Compresses a network for one or more targets.
@@ -74,16 +68,16 @@ def compress(  # noqa: PLR0913  # the public call; every argument is a part of a
             mapping with the keys of a recipe's `teacher`.
         data: Live data: a mapping with `train` and, where they exist, `validation` and `test`,
             each a DataLoader of (inputs, labels) batches or a tuple (inputs, labels[, groups]) of
-            arrays; or a source such as `image-folder:DIR`, or a mapping with the keys of a
-            recipe's `data`.
-        targets: Profile name to budget, or profile names.
+            arrays, `class_names`, and the keys of a recipe's `data` that are wanted
+            (`preprocessing`, `splits`, `augmentation`). Or a source such as `image-folder:DIR`,
+            or a mapping with the keys of a recipe's `data`.
+        targets: Profile name to budget or to the keys of a recipe's target, or profile names.
         out: The run folder; the same call again takes what is finished there.
         student: As `teacher`; None compresses the teacher itself.
         stages: The keys of a recipe's `stages` that differ from the defaults.
-        preprocessing: What live arrays still need before the network; None where they are ready.
-        class_names: Names of the classes of live data.
         name: The run's name; the folder's where absent.
         seed: Seeds weights, order of samples and measurement order.
+        threads: Processor threads for training; all of them where absent.
         progress: Where the run tells how far it is; None for nobody.
 
     Returns:
@@ -95,28 +89,20 @@ def compress(  # noqa: PLR0913  # the public call; every argument is a part of a
     """
     out = Path(out)
     live: dict[str, nn.Module] = {}
-    live_data = isinstance(data, dict) and "train" in data
     document = {
         "schema_version": 1,
         "name": name or out.name,
         "seed": seed,
-        "data": {"source": _LIVE_DATA} if live_data else _sourced(data),
-        "teacher": _model_document(teacher, "teacher", live),
-        "student": None if student is None else _model_document(student, "student", live),
+        "threads": threads,
+        "data": data_document(data),
+        "teacher": model_document(teacher, "teacher", live),
+        "student": None if student is None else model_document(student, "student", live),
         "stages": dict(stages or {}),
-        "targets": _targets_document(targets),
+        "targets": targets_document(targets),
     }
-    recipe = Recipe.read(document, file=_ARGUMENTS)
-    resolved = resolve(recipe, file=_ARGUMENTS, base=Path.cwd())
-    source = None
-    if live_data:
-        source = live_source(
-            **data,  # type: ignore[arg-type]  # a mapping of splits, checked by its keys there
-            preprocessing=preprocessing,
-            class_names=class_names,
-            splits=recipe.data.splits,
-            augmentation=recipe.data.augmentation,
-        )
+    recipe = Recipe.read(document, file="compress()")
+    resolved = resolve(recipe, file="compress()", base=Path.cwd())
+    source = source_of(data, recipe.data)
     return run_recipe(resolved, out=out, live=live, source=source, progress=progress)
 
 
@@ -235,24 +221,3 @@ def _publish(run: RunFolder, report: Report, road: TargetRoad, finished: Finishe
     verdict = judge(report)
     run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
     run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())
-
-
-def _sourced(data: str | Mapping[str, Any]) -> dict[str, Any]:
-    return {"source": data} if isinstance(data, str) else dict(data)
-
-
-def _model_document(
-    model: nn.Module | str | Mapping[str, Any], name: str, live: dict[str, nn.Module]
-) -> dict[str, Any]:
-    if isinstance(model, str):
-        return {"source": model}
-    if isinstance(model, Mapping):
-        return dict(model)
-    live[name] = model
-    return {"source": f"live:{name}"}
-
-
-def _targets_document(targets: Mapping[str, Budget] | Sequence[str]) -> dict[str, Any]:
-    if isinstance(targets, Mapping):
-        return {name: {"budget": plain(budget)} for name, budget in targets.items()}
-    return {name: {} for name in targets}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.core.verdict import Outcome, worst
 from edgedistill.errors import Fault, InputError, UnjudgedError
-from edgedistill.gate.judge import judge
+from edgedistill.gate.judge import judge as judge_report
 from edgedistill.render.document import read_report
 from edgedistill.store import file_sha256, text_sha256
 
@@ -51,7 +51,7 @@ class CompressionRun:
 
     def gate(self) -> GateResult:
         """Holds every target's report against its budget."""
-        return GateResult(tuple(judge(report) for report in self.reports.values()))
+        return GateResult(tuple(judge_report(report) for report in self.reports.values()))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GateResult:
         return "\n".join([*lines, f"{self.outcome}"])
 
 
-def gate(*paths: str | Path) -> GateResult:
+def judge(*paths: str | Path) -> GateResult:
     """Judges finished runs, or single reports, against the budgets they carry.
 
     Args:
@@ -86,7 +86,7 @@ def gate(*paths: str | Path) -> GateResult:
         UnjudgedError: If a run is not complete, or a model is not the one its report is about.
     """
     reports = [report for path in paths for report in _reports(Path(path))]
-    return GateResult(tuple(judge(report) for report in reports))
+    return GateResult(tuple(judge_report(report) for report in reports))
 
 
 def state_document(resolved: Resolved, state: str) -> bytes:

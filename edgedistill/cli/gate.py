@@ -18,6 +18,6 @@ def gate(context: click.Context, runs: tuple[Path, ...]) -> None:
     """
     import edgedistill
 
-    result = edgedistill.gate(*runs)
+    result = edgedistill.judge(*runs)
     click.echo(str(result))
     context.exit(result.outcome.exit_code)

@@ -147,7 +147,7 @@ def test_an_unmeasured_latency_budget_is_unjudged(finished: CompressionRun) -> N
     verdicts = {verdict.target: verdict for verdict in finished.gate().verdicts}
     assert verdicts["host"].outcome is Outcome.PASS
     assert verdicts["jetson-orin-nano"].outcome is Outcome.UNJUDGED
-    assert edgedistill.gate(finished.folder).outcome is Outcome.UNJUDGED
+    assert edgedistill.judge(finished.folder).outcome is Outcome.UNJUDGED
 
 
 def test_a_second_run_does_nothing(finished: CompressionRun) -> None:
@@ -184,7 +184,7 @@ def test_an_unfinished_run_is_not_judged(finished: CompressionRun, tmp_path: Pat
     state = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**state, "state": "running"}))
     with pytest.raises(UnjudgedError, match="the run is not complete"):
-        edgedistill.gate(folder)
+        edgedistill.judge(folder)
 
 
 def test_a_model_that_is_not_the_reports_is_not_judged(
@@ -194,19 +194,19 @@ def test_a_model_that_is_not_the_reports_is_not_judged(
     shutil.copytree(finished.folder, folder)
     (folder / "targets" / "host" / "model.onnx").write_bytes(b"another")
     with pytest.raises(UnjudgedError, match="is not the model that"):
-        edgedistill.gate(folder)
+        edgedistill.judge(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"targets": "host"}', "[]"])
 def test_a_damaged_run_is_bad_input(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError, match=r"run\.json"):
-        edgedistill.gate(tmp_path)
+        edgedistill.judge(tmp_path)
 
 
 def test_a_folder_without_a_run_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is neither a run folder nor a report"):
-        edgedistill.gate(tmp_path)
+        edgedistill.judge(tmp_path)
 
 
 @pytest.mark.slow
@@ -268,7 +268,7 @@ def test_live_modules_and_loaders_go_in_and_a_gated_model_comes_out(tmp_path: Pa
     arguments: dict[str, Any] = {
         "teacher": teacher,
         "student": nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)),
-        "data": loaders,
+        "data": {**loaders, "splits": {"test": 0.0}, "class_names": list("ABCDEFGHIJ")},
         "stages": {
             "distill": {"train": {"epochs": 1, "batch_size": 64}},
             "benchmark": {"rounds": 10, "runs_per_round": 2, "warmup_runs": 1},
@@ -280,6 +280,7 @@ def test_live_modules_and_loaders_go_in_and_a_gated_model_comes_out(tmp_path: Pa
     assert run.gate().outcome is Outcome.PASS
     assert [row.step for row in run.candidates["host"]] == ["teacher", "distilled", "int8"]
     assert run.reports["host"].rows[0].test_accuracy is None
+    assert run.reports["host"].class_names == tuple("ABCDEFGHIJ")
     assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
     assert edgedistill.compress(**arguments).steps_made == 0
     lock = yaml.safe_load((tmp_path / "run" / "recipe.lock.yaml").read_text())
