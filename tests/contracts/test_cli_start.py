@@ -1,0 +1,129 @@
+"""The command line starts quickly: it loads nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edgedistill.core.budget import Budget
+from edgedistill.core.evidence import counted
+from edgedistill.core.report import Choice, Provenance, Report, Row
+from edgedistill.render.document import write_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = {"torch", "onnx", "onnxruntime", "numpy", "transformers", "torch_pruning", "sklearn", "PIL"}
+NOT_FOR_HELP = HEAVY | {"pydantic", "yaml", "rich"}
+PROGRAM = """
+import sys
+from edgedistill.__main__ import main
+try:
+    main(sys.argv[1:])
+finally:
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    print("loaded:", *sorted(loaded), file=sys.stderr)
+"""
+
+
+def start(*arguments: str) -> tuple[int, set[str]]:
+    """Exit code and the top-level packages that were loaded at the end."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False
+    )
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("loaded:")]
+    return done.returncode, set(line.split()[1:])
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    """A report file beside the model that it is about."""
+    model = b"a model"
+    (tmp_path / "model.onnx").write_bytes(model)
+    row = Row(
+        step="int8",
+        precision="int8",
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        accuracy=counted(0.9, "an exact figure"),
+        test_accuracy=None,
+        accuracy_drop=None,
+        agreement=None,
+        worst_class=None,
+        worst_group=None,
+        latency=None,
+        size_mb=counted(0.5, "bytes of the file"),
+        macs=counted(1e6, "graph"),
+        parameters=counted(1e5, "graph"),
+    )
+    document = Report(
+        schema_version=1,
+        run="demo",
+        target="host",
+        target_title="This machine",
+        runtime="cpu",
+        budget=Budget(max_size_mb=1.0),
+        rows=(row,),
+        choice=Choice(step="int8", model="model.onnx", decided=True, reason="the only one"),
+        conditions=None,
+        class_names=("no", "yes"),
+        preprocessing={},
+        provenance=Provenance(
+            recipe_sha256="1" * 64,
+            data_sha256="2" * 64,
+            data_source="sklearn:digits",
+            seed=0,
+            versions={},
+            steps={},
+        ),
+    )
+    path = tmp_path / "report.json"
+    write_report(path, document)
+    return path
+
+
+def test_heavy_packages_are_found_out() -> None:
+    code = "import sys; sys.argv[1:] = []; import numpy\n" + PROGRAM
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False
+    )
+    assert "numpy" in done.stderr.split()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("compress", "--help"),
+        ("benchmark", "--help"),
+        ("gate", "--help"),
+        ("init", "--help"),
+        ("targets", "--help"),
+        ("schema", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    code, loaded = start(*arguments)
+    assert code == 0
+    assert loaded & NOT_FOR_HELP == set()
+
+
+def test_gate_judges_without_torch_onnx_or_numpy(report: Path) -> None:
+    code, loaded = start("gate", str(report))
+    assert code == 0
+    assert "pydantic" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_product_can_be_imported_without_anything_heavy() -> None:
+    code = (
+        "import sys, edgedistill; edgedistill.judge; edgedistill.Budget; "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & HEAVY == set()
