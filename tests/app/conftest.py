@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import edgedistill
 from edgedistill.app.resolve import Resolved, resolve
 from edgedistill.core.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from edgedistill import CompressionRun
 
 TRAIN = {"epochs": 1, "batch_size": 128, "learning_rate": 0.005}
 
@@ -62,3 +65,11 @@ def tiny(tmp_path: Path) -> Callable[..., Resolved]:
         return resolve(recipe, file="recipe.yaml", base=tmp_path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> CompressionRun:
+    """The tiny recipe, run once for all tests that only look at it."""
+    folder = tmp_path_factory.mktemp("finished")
+    resolved = resolve(Recipe.read(TINY, file="recipe.yaml"), file="recipe.yaml", base=folder)
+    return edgedistill.run_recipe(resolved, out=folder / "run")

@@ -64,43 +64,6 @@ def _models(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> CompressionRun:
-    """The tiny recipe, run once for this module."""
-    from edgedistill.app.resolve import resolve
-    from edgedistill.core.recipe import Recipe
-
-    folder = tmp_path_factory.mktemp("finished")
-    recipe = Recipe.read(_tiny_document(), file="recipe.yaml")
-    resolved = resolve(recipe, file="recipe.yaml", base=folder)
-    return edgedistill.run_recipe(resolved, out=folder / "run")
-
-
-def _tiny_document() -> dict[str, Any]:
-    train = {"epochs": 1, "batch_size": 128, "learning_rate": 0.005}
-    network = {"source": "builtin:residual-cnn", "args": {"width": 16, "stages": 2}}
-    return {
-        "schema_version": 1,
-        "name": "tiny",
-        "threads": 1,
-        "data": {
-            "source": "sklearn:digits",
-            "splits": {"validation": 0.2, "test": 0.2, "calibration": 32},
-        },
-        "teacher": {**network, "train": train},
-        "student": network,
-        "stages": {
-            "distill": {"train": train},
-            "prune": {"macs_ratio": 0.6, "recover": {"train": train}},
-            "benchmark": {"warmup_runs": 1, "rounds": 10, "runs_per_round": 2},
-        },
-        "targets": {
-            "host": {"budget": {"latency_p50_ms": 1000.0, "max_size_mb": 10.0}},
-            "jetson-orin-nano": {"budget": {"latency_p50_ms": 1000.0}},
-        },
-    }
-
-
 def test_each_target_gets_a_model_that_onnxruntime_loads_alone(finished: CompressionRun) -> None:
     for target in ("host", "jetson-orin-nano"):
         model = finished.model(target)
@@ -330,10 +293,9 @@ def test_a_student_that_does_not_fit_is_told_before_the_teacher_is_trained(
     assert not (tmp_path / "run" / "targets").exists()
 
 
-def test_a_live_recipe_cannot_be_run_from_its_lock_alone(tmp_path: Path) -> None:
-    document = _tiny_document()
-    document["teacher"] = {"source": "live:teacher"}
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(document))
+def test_a_live_recipe_cannot_be_run_from_its_lock_alone(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    path = _recipe_file(tiny(teacher={"source": "live:teacher"}), tmp_path)
     with pytest.raises(InputError, match="live"):
         edgedistill.run_recipe(edgedistill.read_recipe(path), out=tmp_path / "run")
