@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from edgedistill.app.assemble import assemble
 from edgedistill.app.live import data_document, model_document, source_of, targets_document
@@ -34,7 +37,7 @@ from edgedistill.store import RunFolder
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
 
@@ -127,7 +130,7 @@ def run_recipe(
     networks = Networks(resolved.recipe, live or {})
     source = source or _open_source(resolved)
     road = lay_road(resolved, source, networks)
-    with RunFolder(out) as run:
+    with RunFolder(out) as run, _same_threads_after():
         _announce_code(resolved, progress)
         _begin(run, resolved)
         finished = execute(
@@ -162,17 +165,33 @@ def plan_lines(resolved: Resolved, *, out: Path) -> list[str]:
     )
 
 
+@contextmanager
+def _same_threads_after() -> Iterator[None]:
+    """Stages set torch's threads; the caller's own work goes on with as many as before."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _open_source(resolved: Resolved) -> Source:
     return open_source(resolved.recipe.data, base=Path())
 
 
 def _announce_code(resolved: Resolved, progress: Progress) -> None:
+    for file in _code(resolved):
+        progress.say(f"This recipe runs code from {file}")
+
+
+def _code(resolved: Resolved) -> tuple[str, ...]:
+    """The Python functions that the recipe names, as FILE.py:FUNCTION."""
     recipe = resolved.recipe
     sources = [recipe.data.source, recipe.teacher.source]
     sources += [recipe.student.source] if recipe.student else []
-    for source in dict.fromkeys(sources):
-        if source.startswith("python:"):
-            progress.say(f"This recipe runs code from {source.removeprefix('python:')}")
+    prefix = "python:"
+    found = [source.removeprefix(prefix) for source in sources if source.startswith(prefix)]
+    return tuple(dict.fromkeys(found))
 
 
 def _begin(run: RunFolder, resolved: Resolved) -> None:
@@ -194,9 +213,9 @@ def _preflight(networks: Networks, dataset: Dataset) -> None:
 def _notes(
     resolved: Resolved, networks: Networks, road: Road, finished: Finished
 ) -> tuple[str, ...]:
-    notes = []
     recipe = resolved.recipe
-    if networks.teacher_is_trained:
+    notes = [f"Code was run: {file}." for file in _code(resolved)]
+    if networks.teacher_training is not None:
         accuracy = finished.facts(road.teacher)["validation_accuracy_after"]
         notes.append(
             "The teacher had no weights and was trained by this run on the labels "

@@ -44,12 +44,13 @@ class LearningRoad:
             code=("data",),
             make=lambda _folders: self.source,
             target=target,
+            seeded=False,
         )
 
     def teacher(self, target: str) -> PlannedStep:
         """The teacher, trained first where it has no weights."""
         model = self.recipe.teacher
-        training = model.train if self.networks.teacher_is_trained else None
+        training = self.networks.teacher_training
 
         def make(folders: Mapping[str, Path]) -> Train | Adoption:
             dataset = open_dataset(folders["data"])

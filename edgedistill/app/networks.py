@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill import models
+from edgedistill.errors import Fault, InputError
 from edgedistill.models import Signature
 
 if TYPE_CHECKING:
-    from edgedistill.core.recipe import Model, Recipe
+    from edgedistill.core.recipe import Model, Recipe, Training
     from edgedistill.data import Dataset
     from edgedistill.models import Live, Network
 
@@ -31,11 +32,29 @@ class Networks:
         return self.recipe.teacher if self.recipe.student is None else self.recipe.student
 
     @property
-    def teacher_is_trained(self) -> bool:
-        """Whether the teacher has no weights, so that the run trains it first."""
-        return not models.has_weights(
-            self.recipe.teacher, base=_NO_BASE, live=self.live, field="teacher"
-        )
+    def teacher_training(self) -> Training | None:
+        """How the teacher is trained first; None where it comes with its weights.
+
+        What a `python:` function returns without a weights file is taken as it is unless the
+        recipe says how to train it.
+
+        Raises:
+            InputError: If it has no weights and the recipe does not say how to train it.
+        """
+        teacher = self.recipe.teacher
+        if models.has_weights(teacher, base=_NO_BASE, live=self.live, field="teacher"):
+            return None
+        if teacher.train is None and not models.runs_code(teacher):
+            raise InputError(
+                Fault(
+                    field="teacher",
+                    given=teacher.source,
+                    problem="has neither weights nor train",
+                    remedy="Give weights: FILE.safetensors, or train: {epochs: N} to train it "
+                    "first",
+                )
+            )
+        return teacher.train
 
     @property
     def from_transformers(self) -> bool:

@@ -41,7 +41,10 @@ class PlannedStep:
 class Plan:
     """Steps in an order in which each comes after what it reads."""
 
-    environment: Mapping[str, str]
+    libraries: Mapping[str, str]
+    """Versions and processor class: they enter the key of every step."""
+    training: Mapping[str, str]
+    """Seed and threads: they enter the key of every step but those that say otherwise."""
     _steps: dict[str, PlannedStep] = field(default_factory=dict)
 
     @property
@@ -53,7 +56,7 @@ class Plan:
         """The step with this key."""
         return self._steps[key]
 
-    def add(
+    def add(  # noqa: PLR0913  # a step is all of these; all but two by keyword
         self,
         name: str,
         title: str,
@@ -63,6 +66,7 @@ class Plan:
         code: tuple[str, ...],
         make: Callable[[Mapping[str, Path]], Stage],
         target: str,
+        seeded: bool = True,
     ) -> PlannedStep:
         """Adds a step, or joins the target to the same step if another target planned it.
 
@@ -74,6 +78,7 @@ class Plan:
             code: The rooms whose sources do the work.
             make: Builds the stage from role to folder.
             target: The target that needs the step.
+            seeded: Whether its bytes depend on the recipe's seed and threads.
         """
         keys = {role: step.key for role, step in inputs.items()}
         key = step_key(
@@ -81,7 +86,7 @@ class Plan:
             config=config,
             inputs=keys,
             code=code_sha256(*code),
-            environment=self.environment,
+            environment={**self.libraries, **(self.training if seeded else {})},
         )
         known = self._steps.get(key)
         targets = known.targets if known else ()

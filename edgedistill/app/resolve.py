@@ -98,7 +98,7 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
                     remedy=f"Choose one of: {', '.join(sorted(profile.runtimes))}",
                 )
             )
-    faults.extend(_missing_training(recipe, file))
+    faults.extend(_missing_weights(recipe, file))
     if faults:
         raise InputError(*faults)
     resolved = recipe.model_copy(
@@ -144,18 +144,8 @@ def _within(error: InputError, file: str | Path, field: str) -> list[Fault]:
     ]
 
 
-def _missing_training(recipe: Recipe, file: str | Path) -> list[Fault]:
+def _missing_weights(recipe: Recipe, file: str | Path) -> list[Fault]:
     faults = []
-    teacher = recipe.teacher
-    if teacher.source.startswith("builtin:") and not teacher.weights and not teacher.train:
-        faults.append(
-            Fault(
-                file=file,
-                field="teacher",
-                problem="has neither weights nor train",
-                remedy="Give weights: FILE.safetensors, or train: {epochs: N} to train it first",
-            )
-        )
     student = recipe.student
     if student is not None and recipe.stages.distill is None and not student.weights:
         faults.append(

@@ -54,12 +54,11 @@ def lay_road(resolved: Resolved, source: Source, networks: Networks) -> Road:
         InputError: If data or a network's source cannot be read.
     """
     plan = Plan(
-        {
+        libraries={
             **versions(hf=networks.from_transformers),
             "processor": processor_class(),
-            "threads": str(resolved.threads),
-            "seed": str(resolved.recipe.seed),
-        }
+        },
+        training={"threads": str(resolved.threads), "seed": str(resolved.recipe.seed)},
     )
     learning = LearningRoad(resolved.recipe, source, networks, plan)
     targets = {

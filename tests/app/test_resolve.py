@@ -71,10 +71,6 @@ def test_targets_are_chosen_and_keep_their_budget(tmp_path: Path) -> None:
         (("seed=[",), r"--set seed"),
         (("targets.host.runtime=tpu",), r"targets\.host\.runtime: is not a runtime of host"),
         (("targets.raspberry-pi-9={}",), r"targets\.raspberry-pi-9.*is not a known target"),
-        (
-            ("teacher={source: builtin:mlp, weights: null}",),
-            r"teacher: has neither weights nor train",
-        ),
         (("stages.distill=null",), r"stages\.distill: is left out, but the student has no"),
     ],
 )
