@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.stage import Advance
 
+_TELLING_SHARE = 0.02
 LASTING_S = 2.0
 """What is shorter than this is not worth a line."""
 
@@ -112,12 +113,12 @@ class LineProgress:
 
 
 def _left(done: int, total: int, lasted_s: float) -> str:
-    """How far, and how long still at the pace so far.
+    """How far, and how long still at the pace so far; the first steps are slow and tell nothing.
 
-    >>> _left(5, 20, 10.0)
-    '25 %, about 30.0 s left'
+    >>> _left(5, 20, 10.0), _left(1, 1000, 10.0)
+    ('25 %, about 30.0 s left', 'begun')
     """
-    if total <= 0 or done <= 0:
+    if total <= 0 or done < _TELLING_SHARE * total:
         return "begun"
     share = min(done / total, 1.0)
     return f"{100 * share:.0f} %, about {format_duration(lasted_s * (1 / share - 1))} left"
