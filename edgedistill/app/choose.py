@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from edgedistill.core.budget import Budget
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.profile import Runtime
-    from edgedistill.core.report import Row
+    from edgedistill.core.report import Row, Worst
 
 SHIPPED = "model.onnx"
+UNBUDGETED_DROP = 0.02
+"""How much accuracy int8 may cost against fp32 where the budget has no accuracy limit."""
 
 
 def choose(
@@ -35,8 +37,8 @@ def choose(
     """
     if int8 is None:
         return _ship(fp32, decided=True, reason="there is no int8 candidate for this target")
-    broken = _broken_accuracy(int8, budget)
-    if broken is not None and _broken_accuracy(fp32, budget) is None:
+    broken = _broken_accuracy(int8, fp32, budget)
+    if broken is not None and _broken_accuracy(fp32, fp32, budget) is None:
         return _ship(fp32, decided=True, reason=f"int8 {broken}; fp32 keeps it")
     if speedup is None:
         default = int8 if runtime.default_precision == "int8" else fp32
@@ -62,18 +64,33 @@ def _ship(row: Row, *, decided: bool, reason: str) -> Choice:
     return Choice(step=row.step, model=SHIPPED, decided=decided, reason=reason)
 
 
-def _broken_accuracy(row: Row, budget: Budget) -> str | None:
+def _broken_accuracy(row: Row, fp32: Row, budget: Budget) -> str | None:
+    """Which accuracy limit the row's figures break, in words; None where they keep all."""
+    losses = (
+        ("accuracy", row.accuracy_drop, budget.max_accuracy_drop),
+        ("of its worst class", _drop(row.worst_class), budget.max_worst_class_drop),
+        ("of its worst group", _drop(row.worst_group), budget.max_worst_group_drop),
+    )
+    for what, figure, limit in losses:
+        if limit is not None and figure is not None and not figure.value <= limit:
+            return (
+                f"loses {format_percent(figure.value)} {what} against the teacher, more than the "
+                f"budget's {format_percent(limit)}"
+            )
     accuracy = row.accuracy.value
     if budget.min_accuracy is not None and not accuracy >= budget.min_accuracy:
         return (
             f"has an accuracy of {format_percent(accuracy)}, below the budget's "
             f"{format_percent(budget.min_accuracy)}"
         )
-    drop = row.accuracy_drop
-    limit = budget.max_accuracy_drop
-    if limit is not None and drop is not None and not drop.value <= limit:
+    unlimited = budget.min_accuracy is None and all(limit is None for _, _, limit in losses)
+    if unlimited and not fp32.accuracy.value - accuracy <= UNBUDGETED_DROP:
         return (
-            f"loses {format_percent(drop.value)} accuracy, more than the budget's "
-            f"{format_percent(limit)}"
+            f"has {format_percent(fp32.accuracy.value - accuracy)} less accuracy than fp32, and "
+            "the budget has no accuracy limit that would allow it"
         )
     return None
+
+
+def _drop(worst: Worst | None) -> Quantity | None:
+    return None if worst is None else worst.drop

@@ -100,6 +100,7 @@ class LearningRoad:
         """The student, distilled, or adopted where the recipe leaves distillation out."""
         source = self.networks.student.source
         if config is None:
+            self.networks.require_student_weights()
             return self.plan.add(
                 "student",
                 f"student: adopt {source}",

@@ -42,9 +42,9 @@ class Networks:
             InputError: If it has no weights and the recipe does not say how to train it.
         """
         teacher = self.recipe.teacher
-        if models.has_weights(teacher, base=_NO_BASE, live=self.live, field="teacher"):
-            return None
-        if teacher.train is None and not models.runs_code(teacher):
+        if self._brings_weights(teacher, "teacher"):
+            return teacher.train if models.runs_code(teacher) and not teacher.weights else None
+        if teacher.train is None:
             raise InputError(
                 Fault(
                     field="teacher",
@@ -55,6 +55,28 @@ class Networks:
                 )
             )
         return teacher.train
+
+    def require_student_weights(self) -> None:
+        """Refuses a student that nothing teaches and that has no weights.
+
+        Raises:
+            InputError: If the student's source brings none and the recipe gives none.
+        """
+        if not self._brings_weights(self.student, "student"):
+            raise InputError(
+                Fault(
+                    field="stages.distill",
+                    given="null",
+                    problem="is left out, but the student has no weights",
+                    remedy="Give student.weights, or leave out student to compress the teacher "
+                    "itself",
+                )
+            )
+
+    def _brings_weights(self, model: Model, field: str) -> bool:
+        """Whether it has weights; a function of the user's own may have loaded them itself."""
+        known = models.has_weights(model, base=_NO_BASE, live=self.live, field=field)
+        return known or models.runs_code(model)
 
     @property
     def from_transformers(self) -> bool:

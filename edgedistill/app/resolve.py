@@ -98,7 +98,6 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
                     remedy=f"Choose one of: {', '.join(sorted(profile.runtimes))}",
                 )
             )
-    faults.extend(_missing_weights(recipe, file))
     if faults:
         raise InputError(*faults)
     resolved = recipe.model_copy(
@@ -142,22 +141,6 @@ def _within(error: InputError, file: str | Path, field: str) -> list[Fault]:
         )
         for fault in error.faults
     ]
-
-
-def _missing_weights(recipe: Recipe, file: str | Path) -> list[Fault]:
-    faults = []
-    student = recipe.student
-    if student is not None and recipe.stages.distill is None and not student.weights:
-        faults.append(
-            Fault(
-                file=file,
-                field="stages.distill",
-                given="null",
-                problem="is left out, but the student has no weights",
-                remedy="Give student.weights, or leave out student to compress the teacher itself",
-            )
-        )
-    return faults
 
 
 def _absolute_data(data: Data, base: Path) -> Data:

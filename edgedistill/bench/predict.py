@@ -34,6 +34,7 @@ _CHUNK_BYTES = 128 * 1024**2
 _READ_SAMPLES = 256
 _MODEL = "model.onnx"
 _INPUTS = "inputs.npz"
+_DTYPE = np.dtype("<f4")
 _OUTPUTS = "outputs.npy"
 
 
@@ -82,31 +83,30 @@ class Predicting:
         self._check_inputs()
         sha256 = file_sha256(self.model)
         start = 0
-        logits: np.memmap[tuple[int, ...], np.dtype[np.float32]] | None = None
         conditions: Conditions | None = None
-        with open_worker(self.transport, context.folder, self.timeout_s) as worker:
+        with (
+            open_worker(self.transport, context.folder, self.timeout_s) as worker,
+            (context.folder / LOGITS_FILE).open("wb") as stream,
+        ):
             self.transport.put(self.model, _MODEL)
             for answers, facts in self._answers(worker, sha256, context):
-                if logits is None:
-                    logits = np.lib.format.open_memmap(
-                        context.folder / LOGITS_FILE,
-                        "w+",
-                        dtype=np.float32,
-                        shape=(len(self.split), answers.shape[1]),
-                    )
-                logits[start : start + len(answers)] = answers
+                # Plain writes: on a full disk a writable memory map ends the process by a signal.
+                if conditions is None:
+                    shape = (len(self.split), answers.shape[1])
+                    header = {"descr": _DTYPE.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(np.ascontiguousarray(answers, dtype=_DTYPE).tobytes())
                 start += len(answers)
                 conditions = facts.conditions(
                     device=self.device, provider=self.runtime.provider, threads=self._threads
                 )
-        if logits is None or conditions is None or start != len(self.split):
+        if conditions is None or start != len(self.split):
             raise PromiseError(
                 stage="predict",
                 promised=f"answers to {len(self.split)} samples",
                 found=f"{start}",
                 remedy="The data set's length and its batches disagree",
             )
-        logits.flush()
         return StageResult(
             facts={"conditions": plain(conditions), "model_sha256": sha256, "samples": start}
         )

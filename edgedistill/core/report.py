@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Conditions, Quantity
@@ -115,17 +115,16 @@ class Report(Strict):
     """What a reader must know, for instance that the teacher was trained by this run."""
     provenance: Provenance
 
+    @model_validator(mode="after")
+    def _ships_a_row(self) -> Self:
+        if self.row(self.choice.step) is None:
+            raise ValueError(f"choice.step '{self.choice.step}' has no row. Run compress again")
+        return self
+
     def row(self, step: Step) -> Row | None:
         """The row of one step, or None where the run did not take it."""
         return next((row for row in self.rows if row.step == step), None)
 
     def shipped(self) -> Row:
-        """The row of the model that ships.
-
-        Raises:
-            KeyError: If the choice names a step that has no row.
-        """
-        row = self.row(self.choice.step)
-        if row is None:
-            raise KeyError(self.choice.step)
-        return row
+        """The row of the model that ships."""
+        return next(row for row in self.rows if row.step == self.choice.step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import selectors
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from edgedistill.devices.transport import check_name
-from edgedistill.errors import DeviceError
+from edgedistill.errors import DeviceError, DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,6 +127,8 @@ class LocalTransport:
         try:
             shutil.copyfile(source, target)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError(target) from error
             raise DeviceError(f"local: {source} could not be copied: {error}") from error
 
 

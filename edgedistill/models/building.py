@@ -22,6 +22,29 @@ if TYPE_CHECKING:
     from edgedistill.models.sources import Live
 
 
+FORWARD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a network of the user's own may raise when it is called with inputs it does not take."""
+
+
+def first_line(error: Exception) -> str:
+    r"""Kind and first line of a foreign error; some say nothing but their kind.
+
+    >>> first_line(ValueError("one\ntwo")), first_line(AssertionError())
+    ('ValueError: one', 'AssertionError')
+    """
+    kind, lines = type(error).__name__, str(error).splitlines()
+    return f"{kind}: {lines[0]}" if lines else kind
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seeds the generators of torch, numpy and Python for a while; puts them back after.
@@ -101,13 +124,13 @@ def check_outputs(module: torch.nn.Module, signature: Signature, *, field: str, 
     try:
         with torch.no_grad():
             answer: object = logits(module, inputs)
-    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except FORWARD_ERRORS as error:
         raise InputError(
             Fault(
                 field=f"{field}.source",
                 given=given,
                 problem=f"the network does not take the data's inputs ({taken}, float32 with a "
-                f"batch axis before): {type(error).__name__}: {str(error).splitlines()[0]}",
+                f"batch axis before): {first_line(error)}",
                 remedy="Change the network, or data.preprocessing",
             )
         ) from error

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from edgedistill.core.strict import plain
 from edgedistill.models import hugging_face, python_source, sources, weights, zoo
+from edgedistill.models.building import seeded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
-
     from edgedistill.core.recipe import Model
     from edgedistill.models.sources import Live
 
-_PLAIN = (bool, int, float, str, type(None))
+_PLAIN = (bool, int, float, str, bytes, type(None))
+_TORCH_OWN = frozenset(vars(nn.Module()))
+"""What torch itself keeps in every module: hooks, parts, tensors."""
+_SEED = 0
 
 
 def fingerprint(
@@ -28,9 +33,9 @@ def fingerprint(
 ) -> str:
     """The SHA-256 (hex) of a network's source, arguments and weights; no path enters it.
 
-    `python:` counts the text of its own file, not of what that imports. `hf:` counts
-    configuration and weights, `live:` the source text of the module's classes, its structure and
-    its state dict.
+    `python:` counts the text of its own file and the network that it builds, so that a change in
+    what the file imports or loads counts too. `hf:` counts configuration and weights, `live:` the
+    source text of the module's classes, their settings, its structure and its tensors.
 
     Raises:
         InputError: If a file is absent, or source or arguments are wrong.
@@ -44,6 +49,9 @@ def fingerprint(
     elif kind == "python":
         path, function = python_source.split(name, base=base, field=field)
         parts |= {"function": function, "args": model.args, "code": _file(path)}
+        with seeded(_SEED):
+            network = python_source.construct(name, model.args, base=base, field=field)
+        parts["module"] = _module(network)
     elif kind == "hf":
         folder = hugging_face.folder_of(name, base=base, field=field)
         parts["args"] = model.args
@@ -64,19 +72,48 @@ def _file(path: Path) -> str:
 def _module(module: nn.Module) -> str:
     digest = hashlib.sha256(repr(module).encode())
     for name, layer in module.named_modules():
-        settings = {
-            key: value
-            for key, value in sorted(vars(layer).items())
-            if isinstance(value, _PLAIN) and key != "training"
-        }
-        digest.update(f"{name}{json.dumps(settings)}".encode())
-    for text in sorted({_source(type(layer)) for layer in module.modules()}):
+        settings = {key: _described(value) for key, value in _settings(layer).items()}
+        digest.update(f"{name}{json.dumps(settings, sort_keys=True)}".encode())
+    kinds = {kind for layer in module.modules() for kind in type(layer).__mro__}
+    for text in sorted({_source(kind) for kind in kinds if issubclass(kind, nn.Module)}):
         digest.update(text.encode())
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name}{value.dtype}{list(value.shape)}".encode())
-        flat = value.detach().cpu().contiguous().flatten()
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    tensors = {**dict(module.named_buffers()), **module.state_dict()}
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name}{_tensor(value)}".encode())
     return digest.hexdigest()
+
+
+def _settings(layer: nn.Module) -> dict[str, Any]:
+    """What a layer keeps beside its parts; how it was trained so far is not what it is."""
+    return {
+        key: value
+        for key, value in vars(layer).items()
+        if key != "training" and key not in _TORCH_OWN
+    }
+
+
+def _described(value: Any) -> Any:
+    """A value as JSON that differs where the value does, as far as it can be told."""
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if isinstance(value, torch.Tensor):
+        return _tensor(value)
+    if isinstance(value, list | tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _described(item) for key, item in value.items()}
+    if isinstance(value, functools.partial):
+        return [_described(value.func), _described(value.args), _described(value.keywords)]
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    code = getattr(value, "__code__", None)
+    constants = repr([item for item in code.co_consts if isinstance(item, _PLAIN)]) if code else ""
+    return f"{name}{code.co_code.hex()}{code.co_names}{constants}" if code else name
+
+
+def _tensor(value: torch.Tensor) -> str:
+    flat = value.detach().cpu().contiguous().flatten()
+    content = hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()
+    return f"{value.dtype}{list(value.shape)}{content}"
 
 
 def _source(kind: type) -> str:

@@ -71,7 +71,6 @@ def test_targets_are_chosen_and_keep_their_budget(tmp_path: Path) -> None:
         (("seed=[",), r"--set seed"),
         (("targets.host.runtime=tpu",), r"targets\.host\.runtime: is not a runtime of host"),
         (("targets.raspberry-pi-9={}",), r"targets\.raspberry-pi-9.*is not a known target"),
-        (("stages.distill=null",), r"stages\.distill: is left out, but the student has no"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_field(

@@ -65,16 +65,20 @@ class Buildah:
         places = ("--root", self.storage / "root", "--runroot", self.storage / "run")
         return run("buildah", "--storage-driver", "vfs", *places, command, *arguments)
 
-    def inside(self, *command: str, volumes: Sequence[str] = (), user: str | None = None) -> str:
-        """What a command prints in a fresh container of the image."""
-        container = self("from", "--pull-never", IMAGE).strip()
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the image. There is one for all tests: vfs copies the whole image for each."""
+
+    buildah: Buildah
+    name: str
+
+    def __call__(self, *command: str, volumes: Sequence[str] = (), user: str | None = None) -> str:
+        """What a command prints inside."""
         options = [part for volume in volumes for part in ("--volume", volume)]
         if user is not None:
             options += ["--user", user]
-        try:
-            return self("run", "--isolation", "chroot", *options, container, "--", *command)
-        finally:
-            self("rm", container)
+        return self.buildah("run", "--isolation", "chroot", *options, self.name, "--", *command)
 
 
 def pip_settings() -> dict[str, dict[str, str]]:
@@ -156,26 +160,33 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     remove(folder)
 
 
-def test_the_entry_point_is_edgedistill_for_a_user_who_is_not_root(image: Buildah) -> None:
+@pytest.fixture(scope="module")
+def inside(image: Buildah) -> Container:
+    return Container(image, image("from", "--pull-never", IMAGE).strip())
+
+
+def test_the_entry_point_is_edgedistill_for_a_user_who_is_not_root(
+    image: Buildah, inside: Container
+) -> None:
     config = json.loads(image("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     assert config["Entrypoint"] == ["edgedistill"]
     assert config["User"] == "edgedistill"
-    assert image.inside("id", "--user").strip() == "1000"
+    assert inside("id", "--user").strip() == "1000"
 
 
-def test_version_and_help(image: Buildah) -> None:
-    assert image.inside("edgedistill", "--version").startswith("edgedistill, version ")
-    assert "Usage: edgedistill" in image.inside("edgedistill", "--help")
+def test_version_and_help(inside: Container) -> None:
+    assert inside("edgedistill", "--version").startswith("edgedistill, version ")
+    assert "Usage: edgedistill" in inside("edgedistill", "--help")
 
 
-def test_telemetry_of_the_runtime_is_off(image: Buildah) -> None:
-    assert image.inside("printenv", "ORT_DISABLE_TELEMETRY").strip() == "1"
+def test_telemetry_of_the_runtime_is_off(inside: Container) -> None:
+    assert inside("printenv", "ORT_DISABLE_TELEMETRY").strip() == "1"
 
 
-def test_releases_are_those_of_the_lock_and_tools_stay_outside(image: Buildah) -> None:
+def test_releases_are_those_of_the_lock_and_tools_stay_outside(inside: Container) -> None:
     lock = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pinned = {line.lower().replace("_", "-") for line in lock if "==" in line}
-    listed = image.inside("pip", "list", "--format=freeze").splitlines()
+    listed = inside("pip", "list", "--format=freeze").splitlines()
     installed = {line.lower().replace("_", "-").partition("+")[0] for line in listed}
     ours = {line for line in installed if line.partition("==")[0] in ("edgedistill", "pip")}
     brought_by_venv = {line for line in installed if line.startswith("setuptools==")}
@@ -186,7 +197,7 @@ def test_releases_are_those_of_the_lock_and_tools_stay_outside(image: Buildah) -
 
 
 def test_a_mounted_recipe_becomes_a_model_in_a_mounted_folder(
-    image: Buildah, tmp_path: Path
+    inside: Container, tmp_path: Path
 ) -> None:
     project, runs = tmp_path / "project", tmp_path / "runs"
     project.mkdir(mode=0o755)
@@ -202,7 +213,7 @@ def test_a_mounted_recipe_becomes_a_model_in_a_mounted_folder(
         *("--set", "stages.prune.recover.train.epochs=1"),
         *("--set", "stages.benchmark.rounds=10"),
     ]
-    image.inside(
+    inside(
         *("edgedistill", "compress", "recipe.yaml", "--target", "host", "--out", "/runs/first"),
         *short,
         volumes=(f"{project}:/workspace:ro", f"{runs}:/runs"),

@@ -34,9 +34,10 @@ def test_defaults_written_out_change_nothing_and_other_values_do() -> None:
 
 def test_python_sources_count_by_text_not_by_place(tmp_path: Path) -> None:
     prints = []
-    for folder, text in (("a", "x = 1"), ("b", "x = 1"), ("c", "x = 2")):
+    net = "from torch import nn\ndef net():\n    return nn.Linear(2, 2)\n"
+    for folder, text in (("a", "x = 1\n"), ("b", "x = 1\n"), ("c", "x = 2\n")):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "nets.py").write_text(text)
+        (tmp_path / folder / "nets.py").write_text(text + net)
         prints.append(fingerprint(Model(source="python:nets.py:net"), base=tmp_path / folder))
     assert prints[0] == prints[1] != prints[2]
 

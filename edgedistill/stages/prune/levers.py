@@ -201,7 +201,8 @@ def _members(
 
 
 def _unit_scores(scores: torch.Tensor, members: tuple[tuple[int, ...], ...]) -> tuple[float, ...]:
-    values = scores.double()
+    # torch-pruning divides by the group's mean: a group of zeros only has no score, it is worth 0.
+    values = scores.double().nan_to_num(nan=0.0)
     return tuple(float(values[list(unit)].mean()) for unit in members)
 
 

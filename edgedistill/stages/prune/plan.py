@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgedistill.errors import Fault, InputError
+from edgedistill.models.building import FORWARD_ERRORS, first_line
 from edgedistill.models.signature import logits
 from edgedistill.stages.prune.cuts import Cuts, cut, cuts_for, dependency_graph
 from edgedistill.stages.prune.importance import importance
@@ -134,8 +135,8 @@ def _failure(
             logits(smaller, signature.zeros())
     except InputError as error:
         return error.faults[0].problem
-    except (RuntimeError, ValueError, TypeError, LookupError) as error:
-        return str(error).splitlines()[0]
+    except FORWARD_ERRORS as error:
+        return first_line(error)
     return ""
 
 
