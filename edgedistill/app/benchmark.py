@@ -13,6 +13,7 @@ from edgedistill.app.predictions import SplitPredictions, read_evaluation
 from edgedistill.app.reach import require_at_hand, transport
 from edgedistill.app.resolve import read_recipe
 from edgedistill.app.synthetic import synthetic_inputs
+from edgedistill.app.trial import require_runnable
 from edgedistill.bench.latency import latency
 from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.bench.samples import read_samples
@@ -109,6 +110,8 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
             for file in files:
                 require_preprocessing(file, dataset.preprocessing)
         inputs = _inputs(files[0], dataset, seed)
+        for file in files:
+            require_runnable(file, inputs)
         names = tuple(f"{place} {file.name}" for place, file in enumerate(files))
         measuring = Measuring(
             candidates=tuple(map(Candidate, names, files)),

@@ -8,8 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 import yaml
+from onnx import helper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +109,38 @@ def test_benchmark_takes_random_inputs_where_no_data_is_given(finished: Path) ->
     assert ended.returncode == 0, ended.stderr
     assert "synthetic inputs" in ended.stdout
     assert "speed against the first" in ended.stdout
+
+
+def _onnx(path: Path, operator: str, *, name: str = "x", width: int = 3, domain: str = "") -> str:
+    shape = ["batch", width]
+    value = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node(operator, [name], ["y"], domain=domain)],
+        "graph",
+        [helper.make_tensor_value_info(name, value, shape)],
+        [helper.make_tensor_value_info("y", value, shape)],
+    )
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("custom", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
+    return path.name
+
+
+@pytest.mark.parametrize("bad", ["text", "operator", "name", "shape", "missing"])
+def test_a_file_that_cannot_be_measured_beside_the_first_is_named(tmp_path: Path, bad: str) -> None:
+    first = _onnx(tmp_path / "first.onnx", "Relu")
+    other = tmp_path / "other.onnx"
+    if bad == "text":
+        other.write_text("not a model")
+    elif bad == "operator":
+        _onnx(other, "Unknown", domain="custom")
+    elif bad == "name":
+        _onnx(other, "Relu", name="z")
+    elif bad == "shape":
+        _onnx(other, "Relu", width=4)
+    ended = _run("benchmark", first, "--against", other.name, cwd=tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert "other.onnx" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_file_with_other_preprocessing_is_refused(finished: Path) -> None:
