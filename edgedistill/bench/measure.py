@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.bench.samples import Samples, pool, read_samples, write_samples
+from edgedistill.bench.samples import Samples, read_samples, write_samples
 from edgedistill.bench.session import (
     DEFAULT_TIMEOUT_S,
     Facts,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgedistill.core.stage import StageContext
     from edgedistill.devices.transport import Transport
 
-__all__ = ["Candidate", "Measuring", "Samples", "pool", "read_samples"]
+__all__ = ["Candidate", "Measuring", "Samples", "read_samples"]
 
 _INPUTS = "inputs.npz"
 

@@ -12,7 +12,6 @@ from edgedistill.core.strict import Strict, plain
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 SAMPLES_FILE = "samples.json"
@@ -30,7 +29,7 @@ class Plan(Strict):
     rounds: int = Field(ge=1)
     runs_per_round: int = Field(ge=1)
     seeds: tuple[int, ...] = Field(strict=False, min_length=1)
-    """What each measurement drew the order of the models from; several where some were pooled."""
+    """What the order of the models was drawn from."""
     orders: tuple[Order, ...] = Field(strict=False)
     """The order of the models in each round."""
 
@@ -111,59 +110,3 @@ def read_samples(folder: Path) -> Samples:
         fault = Fault(file=path, problem=f"is not whole JSON: {error}", remedy=remedy)
         raise InputError(fault) from error
     return Samples.read(document, file=path)
-
-
-def pool(first: Samples, *others: Samples) -> Samples:
-    """All rounds of measurements of the same models under equal conditions.
-
-    Raises:
-        InputError: If the conditions, the models or the runs a round differ.
-    """
-    for other in others:
-        faults = [
-            *_unlike("conditions", plain(first.conditions), plain(other.conditions)),
-            *_unlike("sha256", first.sha256, other.sha256),
-            *_unlike("plan", _shape(first.plan), _shape(other.plan)),
-        ]
-        if faults:
-            raise InputError(*faults)
-    everything = (first, *others)
-    plan = first.plan.model_copy(
-        update={
-            "rounds": sum(item.plan.rounds for item in everything),
-            "seeds": sum((item.plan.seeds for item in everything), start=()),
-            "orders": sum((item.plan.orders for item in everything), start=()),
-        }
-    )
-    wall_ns = {
-        name: sum((item.wall_ns[name] for item in everything), start=()) for name in first.sha256
-    }
-    cpu_ns = {
-        name: sum((item.cpu_ns[name] for item in everything), start=()) for name in first.sha256
-    }
-    return Samples(
-        conditions=first.conditions,
-        plan=plan,
-        sha256=first.sha256,
-        wall_ns=wall_ns,
-        cpu_ns=cpu_ns,
-        before=first.before,
-        after=everything[-1].after,
-    )
-
-
-def _shape(plan: Plan) -> dict[str, int]:
-    return {"warmup_runs": plan.warmup_runs, "runs_per_round": plan.runs_per_round}
-
-
-def _unlike(title: str, first: Mapping[str, object], other: Mapping[str, object]) -> list[Fault]:
-    return [
-        Fault(
-            problem=f"differs between measurements: {first.get(key)!r} in the first",
-            given=repr(other.get(key)),
-            field=f"{title}.{key}",
-            remedy="Compare only what was measured alike; measure both again in one run",
-        )
-        for key in sorted(set(first) | set(other))
-        if first.get(key) != other.get(key)
-    ]

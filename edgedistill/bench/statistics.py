@@ -64,18 +64,6 @@ def percentile(values: Sequence[float], fraction: float) -> float:
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
-def runs_needed(fraction: float, confidence: float) -> int:
-    """How many runs, none above the limit, are needed to claim that a percentile is within it.
-
-    The smallest n with fraction^n <= 1 - confidence (one-sided), as in MLPerf Inference's
-    early-stopping rule.
-
-    >>> [runs_needed(fraction, 0.99) for fraction in (0.90, 0.95, 0.99)]
-    [44, 90, 459]
-    """
-    return math.ceil(math.log(1.0 - confidence) / math.log(fraction))
-
-
 def order_bounds(samples: int, fraction: float, confidence: float) -> tuple[int, int] | None:
     """Ranks (from 1) of the two order statistics that hold the percentile between them.
 

@@ -5,7 +5,7 @@ from edgedistill.models.identity import fingerprint
 from edgedistill.models.network import Network, create, load, save
 from edgedistill.models.signature import Signature, logits
 from edgedistill.models.sources import Live, has_weights, runs_code
-from edgedistill.models.surgery import History, history_of, replay, set_attention_heads
+from edgedistill.models.surgery import History, replay, set_attention_heads
 
 __all__ = [
     "History",
@@ -16,7 +16,6 @@ __all__ = [
     "create",
     "fingerprint",
     "has_weights",
-    "history_of",
     "load",
     "logits",
     "replay",

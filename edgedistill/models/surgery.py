@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from edgedistill.models.signature import Signature
@@ -21,14 +21,6 @@ _HEAD_COUNTS = ("num_attention_heads", "num_heads", "n_heads")
 _QUERIES = ("query", "q_proj", "q_lin", "q")
 
 
-def history_of(cuts: Iterable[Any]) -> History:
-    """What `pruner.pruning_history()` of torch-pruning gives, as plain values."""
-    return tuple(
-        (str(name), bool(outputs), tuple(int(getattr(index, "idx", index)) for index in indices))
-        for name, outputs, indices in cuts
-    )
-
-
 def replay(
     module: torch.nn.Module, signature: Signature, history: History, *, file: Path | None = None
 ) -> None:
@@ -37,7 +29,7 @@ def replay(
     Args:
         module: The network; it is changed.
         signature: What it takes, for tracing.
-        history: As `history_of` gave it.
+        history: The cuts, in the order in which they were made.
         file: Where the history stands, for the error.
 
     Raises:

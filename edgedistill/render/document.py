@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.core.report import Report
-from edgedistill.errors import DiskFullError, Fault, InputError, PromiseError
+from edgedistill.errors import Fault, InputError, PromiseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,24 +40,6 @@ def report_text(report: Report) -> str:
             remedy="This is a fault of the step that gave the number",
         ) from error
     return text + "\n"
-
-
-def write_report(path: Path, report: Report) -> None:
-    """Writes the report whole or not at all.
-
-    Raises:
-        DiskFullError: If there is no room.
-        PromiseError: If the report holds a number that is not finite, or no plain value.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(report_text(report), encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(path) from error
-        raise
 
 
 def read_report(path: Path) -> Report:

@@ -13,7 +13,7 @@ from edgedistill.tasks.classification import (
     worst_class,
     worst_group,
 )
-from edgedistill.tasks.evaluation import Evaluation, Tally, evaluate
+from edgedistill.tasks.evaluation import Evaluation, evaluate
 from edgedistill.tasks.intervals import (
     agresti_min_interval,
     bonferroni,
@@ -25,7 +25,6 @@ __all__ = [
     "UNLABELLED",
     "Evaluation",
     "Flips",
-    "Tally",
     "accuracy",
     "accuracy_drop",
     "agreement",

@@ -13,19 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-@dataclass(frozen=True)
-class Tally:
-    """How many answers were right."""
-
-    correct: int
-    samples: int
-
-    @property
-    def accuracy(self) -> float:
-        """The share of right answers."""
-        return self.correct / self.samples
-
-
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """A network's answers on labelled samples."""
@@ -51,16 +38,6 @@ class Evaluation:
         """The share of right answers."""
         return float(self.correct.mean())
 
-    @property
-    def per_class(self) -> dict[str, Tally]:
-        """Right answers on each class's samples; a class without a sample is left out."""
-        return {name: self._tally(members) for name, members in self.members_of_classes()}
-
-    @property
-    def per_group(self) -> dict[str, Tally]:
-        """Right answers on each group's samples; empty where the source tells no groups."""
-        return {name: self._tally(members) for name, members in self.members_of_groups()}
-
     def members_of_classes(self) -> Iterator[tuple[str, np.ndarray]]:
         """Each class that has samples, with a mask `[n]` of them, in the order of the classes."""
         for index, name in enumerate(self.class_names):
@@ -73,9 +50,6 @@ class Evaluation:
         if self.groups is not None:
             for name in np.unique(self.groups):
                 yield str(name), self.groups == name
-
-    def _tally(self, members: np.ndarray) -> Tally:
-        return Tally(correct=int(self.correct[members].sum()), samples=int(members.sum()))
 
 
 def evaluate(

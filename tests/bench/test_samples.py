@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgedistill.bench.samples import SAMPLES_FILE, Samples, pool, read_samples, write_samples
+from edgedistill.bench.samples import SAMPLES_FILE, Samples, read_samples, write_samples
 from edgedistill.core.strict import plain
 from edgedistill.errors import InputError
 
@@ -70,39 +70,3 @@ def test_a_file_cut_short_or_absent_is_refused(samples: Samples, folder: Path) -
     (folder / SAMPLES_FILE).write_text(text[: len(text) // 2])
     with pytest.raises(InputError, match="is not whole JSON"):
         read_samples(folder)
-
-
-def test_measurements_under_equal_conditions_are_pooled(make_samples: MakeSamples) -> None:
-    first = make_samples({"a": [[1, 2]] * 3})
-    second = make_samples({"a": [[3, 4]] * 2})
-    both = pool(first, second)
-    assert both.wall_ns["a"] == ((1, 2),) * 3 + ((3, 4),) * 2
-    assert both.plan.rounds == 5
-    assert both.plan.seeds == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("threads", 2),
-        ("processor", "Cortex-A76"),
-        ("governor", "powersave"),
-        ("runtime", "onnxruntime 1.20.1"),
-        ("provider", "XnnpackExecutionProvider"),
-        ("isa_flags", ["asimddp"]),
-    ],
-)
-def test_unlike_conditions_are_never_pooled(
-    make_samples: MakeSamples, key: str, value: object
-) -> None:
-    first = make_samples({"a": [[1, 2]] * 3})
-    with pytest.raises(InputError, match=f"conditions.{key}: differs between measurements"):
-        pool(first, make_samples({"a": [[1, 2]] * 3}, **{key: value}))
-
-
-def test_unlike_models_and_plans_are_never_pooled(make_samples: MakeSamples) -> None:
-    first = make_samples({"a": [[1, 2]] * 3})
-    with pytest.raises(InputError) as caught:
-        pool(first, make_samples({"b": [[1]] * 3}))
-    fields = {fault.field for fault in caught.value.faults}
-    assert fields == {"sha256.a", "sha256.b", "plan.runs_per_round"}

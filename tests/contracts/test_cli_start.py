@@ -12,7 +12,7 @@ import pytest
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import counted
 from edgedistill.core.report import Choice, Provenance, Report, Row
-from edgedistill.render.document import write_report
+from edgedistill.render.document import report_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ def report(tmp_path: Path) -> Path:
         ),
     )
     path = tmp_path / "report.json"
-    write_report(path, document)
+    path.write_text(report_text(document), encoding="utf-8")
     return path
 
 

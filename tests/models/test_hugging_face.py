@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -17,7 +17,6 @@ from edgedistill.models import (
     create,
     fingerprint,
     has_weights,
-    history_of,
     load,
     logits,
     save,
@@ -25,9 +24,12 @@ from edgedistill.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from torch import nn
+
+    from edgedistill.models import History
 
 transformers = pytest.importorskip("transformers")
 
@@ -156,6 +158,14 @@ def test_the_fingerprint_is_of_the_content(zoo: Path, tmp_path: Path) -> None:
     assert fingerprint(copied, base=zoo) != fingerprint(VIT, base=zoo)
 
 
+def _history(cuts: Iterable[Any]) -> History:
+    """torch-pruning's own record of what its pruner cut, as plain values."""
+    return tuple(
+        (name, outputs, tuple(int(getattr(index, "idx", index)) for index in indices))
+        for name, outputs, indices in cuts
+    )
+
+
 def _prune_heads(module: nn.Module) -> tuple[list[object], dict[str, int]]:
     attentions = {
         name: layer
@@ -193,7 +203,7 @@ def test_a_transformer_without_half_its_heads_comes_back_bit_for_bit(
     cuts, heads = _prune_heads(network.module)
     assert set(heads.values()) == {2}
     set_attention_heads(network.module, heads)
-    network = dataclasses.replace(network, history=history_of(cuts), attention_heads=heads)
+    network = dataclasses.replace(network, history=_history(cuts), attention_heads=heads)
     save(network, tmp_path)
     loaded = load(tmp_path, model=VIT, base=zoo)
     x = {"pixel_values": torch.randn(3, 1, 16, 16)}

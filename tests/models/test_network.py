@@ -13,10 +13,13 @@ from torch import nn
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.recipe import Model
 from edgedistill.errors import InputError
-from edgedistill.models import Network, Signature, create, history_of, load, logits, save
+from edgedistill.models import Network, Signature, create, load, logits, save
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edgedistill.core.recipe import Argument
+    from edgedistill.models import History
 
 HERE = Path()
 PLAIN = Preprocessing()
@@ -40,6 +43,14 @@ def _network(source: str, shape: tuple[int, ...], **given: Argument) -> Network:
     return create(model, Signature({"input": shape}, 4), base=HERE, seed=3, preprocessing=PLAIN)
 
 
+def _history(cuts: Iterable[Any]) -> History:
+    """torch-pruning's own record of what its pruner cut, as plain values."""
+    return tuple(
+        (name, outputs, tuple(int(getattr(index, "idx", index)) for index in indices))
+        for name, outputs, indices in cuts
+    )
+
+
 def _pruned(network: Network) -> Network:
     module = network.module
     for parameter in module.parameters():
@@ -58,7 +69,7 @@ def _pruned(network: Network) -> Network:
     )
     pruner.step()
     pruner.step()
-    return dataclasses.replace(network, history=history_of(pruner.pruning_history()))
+    return dataclasses.replace(network, history=_history(pruner.pruning_history()))
 
 
 def _inputs(signature: Signature) -> dict[str, torch.Tensor]:

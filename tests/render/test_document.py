@@ -7,7 +7,7 @@ import pytest
 
 from edgedistill.core.strict import plain
 from edgedistill.errors import InputError, PromiseError
-from edgedistill.render.document import read_report, report_text, write_report
+from edgedistill.render.document import read_report, report_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 def test_what_is_written_reads_back(make_report: Callable[..., Report], tmp_path: Path) -> None:
     report = make_report(target_title="Größe <b>|</b>")
     path = tmp_path / "report.json"
-    write_report(path, report)
+    path.write_text(report_text(report), encoding="utf-8")
     assert read_report(path) == report
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_the_text_is_canonical(make_report: Callable[..., Report]) -> None:
@@ -32,13 +31,9 @@ def test_the_text_is_canonical(make_report: Callable[..., Report]) -> None:
     assert "  " in text.splitlines()[1]
 
 
-def test_a_number_that_is_not_finite_is_not_written(
-    make_report: Callable[..., Report], tmp_path: Path
-) -> None:
-    path = tmp_path / "report.json"
+def test_a_number_that_is_not_finite_is_not_written(make_report: Callable[..., Report]) -> None:
     with pytest.raises(PromiseError, match="finite numbers"):
-        write_report(path, make_report(preprocessing={"scale": float("nan")}))
-    assert list(tmp_path.iterdir()) == []
+        report_text(make_report(preprocessing={"scale": float("nan")}))
 
 
 def changed(report: Report, **changes: Any) -> str:

@@ -10,7 +10,6 @@ from edgedistill.tasks import (
     UNLABELLED,
     Evaluation,
     Flips,
-    Tally,
     accuracy,
     accuracy_drop,
     agreement,
@@ -84,18 +83,21 @@ def test_a_batch_without_labels_costs_nothing_and_still_has_a_gradient() -> None
     assert torch.equal(logits.grad, torch.zeros(4, 3))
 
 
-def test_evaluation_counts_by_class_and_by_group() -> None:
+def test_answers_are_told_apart_by_class_and_by_group() -> None:
     evaluation = before()
     assert evaluation.accuracy == pytest.approx(0.8)
-    assert evaluation.per_class == {"cat": Tally(4, 4), "dog": Tally(3, 4), "owl": Tally(1, 2)}
-    assert evaluation.per_group == {"north": Tally(5, 5), "south": Tally(3, 5)}
-    assert evaluation.per_class["dog"].accuracy == pytest.approx(0.75)
+    classes = {
+        name: evaluation.correct[of].tolist() for name, of in evaluation.members_of_classes()
+    }
+    assert classes == {"cat": [True] * 4, "dog": [True, True, True, False], "owl": [True, False]}
+    groups = {name: evaluation.correct[of].mean() for name, of in evaluation.members_of_groups()}
+    assert groups == pytest.approx({"north": 1.0, "south": 0.6})
 
 
 def test_a_class_without_samples_and_absent_groups_are_left_out() -> None:
     evaluation = answers([0, 0, 2], [0, 1, 2], None)
-    assert list(evaluation.per_class) == ["cat", "owl"]
-    assert evaluation.per_group == {}
+    assert [name for name, _ in evaluation.members_of_classes()] == ["cat", "owl"]
+    assert list(evaluation.members_of_groups()) == []
     assert worst_group(evaluation, evaluation, evidence=EVIDENCE) is None
 
 

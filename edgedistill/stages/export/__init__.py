@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.stages.export.contract import (
     CLASS_NAMES_KEY,
-    read_class_names,
     read_preprocessing,
     require_preprocessing,
 )
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASS_NAMES_KEY",
     "Exporting",
-    "read_class_names",
     "read_preprocessing",
     "require_preprocessing",
 ]

@@ -60,13 +60,11 @@ class Placement:
         operators: Operator types that may be quantized.
         excluded: Names of nodes of those types that stay in float.
         float_outputs: Operator types whose outputs get no quantizer.
-        heavy: Names of the heavy nodes; every one of them is to run in int8.
     """
 
     operators: tuple[str, ...]
     excluded: tuple[str, ...]
     float_outputs: tuple[str, ...]
-    heavy: tuple[str, ...]
 
 
 def place(graph: onnx.GraphProto) -> Placement:
@@ -86,5 +84,4 @@ def place(graph: onnx.GraphProto) -> Placement:
         operators=tuple(sorted(HEAVY | _KEEPS_INT8)),
         excluded=tuple(excluded),
         float_outputs=("MatMul",),
-        heavy=tuple(node.name for node in graph.node if node.op_type in HEAVY),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import onnx
@@ -10,7 +11,6 @@ from edgedistill.core.preprocessing import METADATA_KEY, Preprocessing
 from edgedistill.errors import InputError
 from edgedistill.stages.export import (
     CLASS_NAMES_KEY,
-    read_class_names,
     read_preprocessing,
     require_preprocessing,
 )
@@ -33,11 +33,17 @@ def write(folder: Path, metadata: dict[str, str]) -> Path:
     return folder / "model.onnx"
 
 
+def class_names(file: Path) -> object:
+    """What any reader of the file finds, by the onnx package alone."""
+    entries = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    return json.loads(entries[CLASS_NAMES_KEY])
+
+
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     file = write(tmp_path, contract(PIXELS, ["Äpfel", 'the "other"']))
 
     assert read_preprocessing(file) == PIXELS
-    assert read_class_names(file) == ("Äpfel", 'the "other"')
+    assert class_names(file) == ["Äpfel", 'the "other"']
     require_preprocessing(file, PIXELS)
 
 
@@ -45,7 +51,6 @@ def test_a_foreign_file_declares_nothing_and_is_refused_where_it_must(tmp_path: 
     file = write(tmp_path, {"author": "someone"})
 
     assert read_preprocessing(file) is None
-    assert read_class_names(file) is None
     with pytest.raises(InputError, match="does not say how its inputs are preprocessed"):
         require_preprocessing(file, PIXELS)
 
@@ -73,12 +78,6 @@ def test_a_damaged_declaration_is_refused(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(InputError, match=r"model\.onnx"):
         read_preprocessing(file)
-
-
-@pytest.mark.parametrize("text", ["{", '"a"', "[1, 2]"])
-def test_damaged_class_names_are_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match=r"this metadata is damaged"):
-        read_class_names(write(tmp_path, {CLASS_NAMES_KEY: text}))
 
 
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:

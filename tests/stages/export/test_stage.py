@@ -22,7 +22,7 @@ from edgedistill.core.stage import StageContext
 from edgedistill.cost.graph import count
 from edgedistill.errors import InputError, PromiseError
 from edgedistill.models.network import load
-from edgedistill.stages.export import Exporting, read_class_names, require_preprocessing
+from edgedistill.stages.export import CLASS_NAMES_KEY, Exporting, require_preprocessing
 from edgedistill.stages.prune import Pruning
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def test_the_file_carries_its_contract_and_nothing_of_this_machine(
     _, file = exported
 
     require_preprocessing(file, digits.preprocessing)
-    assert read_class_names(file) == digits.class_names
+    entries = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    assert tuple(json.loads(entries[CLASS_NAMES_KEY])) == digits.class_names
     content = file.read_bytes()
     for trace in (str(Path.cwd()), str(Path.home()), "site-packages", "torch", "zoo.py"):
         assert trace.encode() not in content
