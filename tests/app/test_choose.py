@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from edgedistill.app.choose import choose
+from edgedistill.app.choose import UNBUDGETED_DROP, choose
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.profile import QuantizationScheme, Runtime
-from edgedistill.core.report import Row
+from edgedistill.core.report import Row, Worst
 
 RUNTIME = Runtime(
     provider="CPUExecutionProvider",
@@ -33,7 +33,8 @@ def _figure(value: float, half: float = 0.01) -> Quantity:
     )
 
 
-def _row(step: Any, *, accuracy: float = 0.9, drop: float = 0.0) -> Row:
+def _row(step: Any, *, accuracy: float = 0.9, drop: float = 0.0, worst: float | None = None) -> Row:
+    least = None if worst is None else Worst(name="cat", drop=_figure(worst))
     return Row(
         step=step,
         precision="int8" if step == "int8" else "fp32",
@@ -42,8 +43,8 @@ def _row(step: Any, *, accuracy: float = 0.9, drop: float = 0.0) -> Row:
         test_accuracy=None,
         accuracy_drop=_figure(drop),
         agreement=None,
-        worst_class=None,
-        worst_group=None,
+        worst_class=least,
+        worst_group=least,
         latency=None,
         size_mb=counted(1.0, "test"),
         macs=counted(1.0, "test"),
@@ -98,3 +99,43 @@ def test_where_both_break_the_accuracy_budget_the_faster_ships() -> None:
 def test_without_int8_the_last_network_ships() -> None:
     choice = choose(_row("distilled"), None, speedup=None, budget=Budget(), runtime=RUNTIME)
     assert (choice.step, choice.decided) == ("distilled", True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "word"), [("max_worst_class_drop", "class"), ("max_worst_group_drop", "group")]
+)
+def test_a_faster_int8_that_loses_one_class_or_group_does_not_ship(limit: str, word: str) -> None:
+    choice = choose(
+        _row("pruned", worst=0.01),
+        _row("int8", worst=0.2),
+        speedup=_figure(2.0),
+        budget=Budget.model_validate({limit: 0.05}),
+        runtime=RUNTIME,
+    )
+    assert choice.step == "pruned"
+    assert f"loses 20.00 % of its worst {word}" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("lost", "budget", "step"),
+    [
+        (UNBUDGETED_DROP + 0.01, Budget(), "pruned"),
+        (UNBUDGETED_DROP - 0.01, Budget(), "int8"),
+        (UNBUDGETED_DROP + 0.01, Budget(latency_p50_ms=1.0), "pruned"),
+        (UNBUDGETED_DROP + 0.01, Budget(min_accuracy=0.5), "int8"),
+        (UNBUDGETED_DROP + 0.01, Budget(max_worst_class_drop=0.5), "int8"),
+    ],
+    ids=["broken", "good-enough", "latency-alone", "floor", "class-limit"],
+)
+def test_without_an_accuracy_limit_a_broken_int8_does_not_ship(
+    lost: float, budget: Budget, step: str
+) -> None:
+    choice = choose(
+        _row("pruned", accuracy=0.9, worst=0.0),
+        _row("int8", accuracy=0.9 - lost, worst=0.0),
+        speedup=_figure(2.0),
+        budget=budget,
+        runtime=RUNTIME,
+    )
+    assert choice.step == step
+    assert ("no accuracy limit" in choice.reason) == (step == "pruned")

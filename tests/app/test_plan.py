@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+from torch import nn
+
 from edgedistill.app.networks import Networks
 from edgedistill.app.plan import tree
 from edgedistill.app.road import lay_road
 from edgedistill.data import open_source
+from edgedistill.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,3 +113,20 @@ def test_the_tree_shows_what_is_shared_stored_and_to_be_run(
     distill = next(line for line in lines if "distill:" in line)
     assert distill.endswith("[to run; all targets]")
     assert any(line.endswith("[to run; host]") and "measure" in line for line in lines)
+
+
+def test_a_student_without_weights_must_be_taught_for_every_target(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    untaught = {"targets__jetson-orin-nano__stages": {"distill": None}}
+    with pytest.raises(InputError, match=r"stages\.distill: is left out, but the student has no"):
+        _road(tiny(**untaught), tmp_path)
+    whole = {"source": "live:net"}
+    resolved = tiny(**untaught, student=whole)
+    source = open_source(resolved.recipe.data, base=tmp_path)
+    road = lay_road(
+        resolved, source, Networks(resolved.recipe, {"net": nn.Sequential(nn.Linear(64, 10))})
+    )
+    assert [step.targets for step in road.plan.steps if step.name == "student"] == [
+        ("jetson-orin-nano",)
+    ]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import subprocess
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,7 +58,9 @@ def test_answers_come_in_order_through_as_many_chunks_as_needed(
     result = stage.run(StageContext(folder))
     logits = np.load(folder / LOGITS_FILE, allow_pickle=False)
     assert logits.dtype == np.float32
+    assert logits.flags.c_contiguous
     np.testing.assert_allclose(logits, rows.values @ weight, rtol=1e-5, atol=1e-6)
+    assert (folder / LOGITS_FILE).stat().st_size == len(npy(logits))
     assert result.facts["samples"] == 600
     assert result.facts["conditions"]["device"] == "a-device"
     assert [path.name for path in folder.iterdir()] == [LOGITS_FILE]
@@ -127,3 +132,51 @@ def test_answers_that_are_not_whole_are_refused(
     stage = Predicting(good.model, rows, FakeTransport(answer), "a-device", runtime)
     with pytest.raises(DeviceError, match=word):
         stage.run(StageContext(folder))
+
+
+@contextmanager
+def small_disk(folder: Path, size_kb: int) -> Iterator[Path]:
+    disk = folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk needs rights that this user does not have")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+class Crowded(LocalTransport):
+    """Beside it another program fills the disk, once a part of the answers is written."""
+
+    def __init__(self, disk: Path, elsewhere: Path) -> None:
+        super().__init__()
+        self.disk = disk
+        self.elsewhere = elsewhere
+        self.parts = 0
+
+    def get(self, name: str, local: Path) -> None:
+        self.parts += local.suffix == ".npy"
+        if local.suffix != ".npy" or self.parts < 2:
+            super().get(name, local)
+            return
+        super().get(name, self.elsewhere)
+        local.symlink_to(self.elsewhere)
+        with suppress(OSError), (self.disk / "more").open("wb", buffering=0) as more:
+            while True:
+                more.write(bytes(512))
+
+
+def test_a_disk_that_fills_up_is_an_error_and_no_signal(
+    write_model: WriteModel, runtime: Runtime, tmp_path: Path
+) -> None:
+    rows = Rows(np.zeros((3000, 4), np.float32))
+    model = write_model("m.onnx")
+    with small_disk(tmp_path, 64) as disk:
+        transport = Crowded(disk, tmp_path / "answers.npy")
+        (disk / "step").mkdir()
+        stage = Predicting(model, rows, transport, "a-device", runtime, chunk_bytes=1500 * 16)
+        with pytest.raises(OSError, match="No space") as caught:
+            stage.run(StageContext(disk / "step"))
+        assert caught.value.errno == errno.ENOSPC

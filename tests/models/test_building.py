@@ -51,6 +51,12 @@ def test_weights_are_loaded(tmp_path: Path, picture: Signature) -> None:
         build(given, picture, base=tmp_path, seed=2, preprocessing=Preprocessing(), field="teacher")
 
 
+class _Asserting(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[1] == 3
+        return x
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
@@ -59,6 +65,7 @@ def test_weights_are_loaded(tmp_path: Path, picture: Signature) -> None:
         (nn.Linear(3, 4), r"does not take the data's inputs \(input \[1, 8, 8\]"),
         (nn.LSTM(8, 4), "does not take the data's inputs"),
         (nn.MultiheadAttention(8, 2), "does not take the data's inputs"),
+        (_Asserting(), r"does not take the data's inputs .*: AssertionError\b"),
     ],
 )
 def test_a_network_that_does_not_fit_the_data_is_refused(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import copy
+import linecache
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,3 +79,76 @@ def test_live_modules_count_by_class_settings_and_weights() -> None:
     weight.linear.weight.data[0, 0] += 1
     assert of(module) == of(same)
     assert len({of(module), of(factor), of(weight), of(nn.Linear(3, 4))}) == 4
+
+
+class _Keeping(nn.Module):
+    """Keeps something beside its parts that decides what it answers."""
+
+    def __init__(self, kept: Any, table: float = 1.0) -> None:
+        super().__init__()
+        self.kept = kept
+        self.register_buffer("table", torch.full((2,), table), persistent=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (_Keeping(nn.functional.relu), _Keeping(nn.functional.gelu)),
+        (_Keeping(lambda x: x + 1), _Keeping(lambda x: x + 2)),
+        (_Keeping((1, 2)), _Keeping((1, 3))),
+        (_Keeping((1, (2, 3))), _Keeping((1, (2, 4)))),
+        (_Keeping({"a": (1,)}), _Keeping({"a": (2,)})),
+        (_Keeping(None, table=1.0), _Keeping(None, table=2.0)),
+    ],
+    ids=["function", "lambda", "tuple", "tuple-in-tuple", "mapping", "non-persistent-buffer"],
+)
+def test_live_modules_that_differ_beside_their_weights_are_told_apart(
+    one: nn.Module, other: nn.Module
+) -> None:
+    model = Model(source="live:net")
+
+    def of(live: nn.Module) -> str:
+        return fingerprint(model, base=HERE, live={"net": live})
+
+    assert of(one) == of(copy.deepcopy(one)) != of(other)
+
+
+def test_what_a_python_file_loads_counts_with_it(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(
+        "from pathlib import Path\n"
+        "from torch import nn\n"
+        "def net():\n"
+        "    layer = nn.Linear(2, 2)\n"
+        "    nn.init.constant_(layer.weight, float(Path(__file__).with_name('w').read_text()))\n"
+        "    return layer\n"
+    )
+    prints = []
+    for value in ("1.0", "1.0", "2.0"):
+        (tmp_path / "w").write_text(value)
+        prints.append(fingerprint(Model(source="python:nets.py:net"), base=tmp_path))
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_what_a_python_file_imports_counts_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets.py").write_text(
+        "def net():\n    import fingerprinted_helper\n    return fingerprinted_helper.Net()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = (
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(2, 2)\n"
+        "    def forward(self, x):\n"
+        "        return {} * super().forward(x)\n"
+    )
+    prints = []
+    for factor in ("1", "1", "20"):  # another length: byte code is told by time and length
+        (tmp_path / "fingerprinted_helper.py").write_text(helper.format(factor))
+        monkeypatch.delitem(sys.modules, "fingerprinted_helper", raising=False)
+        linecache.checkcache()
+        prints.append(fingerprint(Model(source="python:nets.py:net"), base=tmp_path))
+    monkeypatch.delitem(sys.modules, "fingerprinted_helper")
+    assert prints[0] == prints[1] != prints[2]

@@ -84,9 +84,17 @@ def test_what_is_wrong_is_named(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("import not_there_at_all", "ModuleNotFoundError in line 1"), ("x = (", "SyntaxError")],
+    [
+        ("import not_there_at_all", "ModuleNotFoundError in line 1"),
+        ("x = (", "SyntaxError"),
+        ('\nraise Exception("x")', "raised Exception in line 2: x"),
+        ("import sys\n\nsys.exit(0)", "raised SystemExit in line 3"),
+        ('def net():\n    raise Exception("x")', "raised Exception in line 2: x"),
+        ("import sys\n\ndef net():\n    sys.exit(0)", "raised SystemExit in line 4"),
+    ],
 )
 def test_a_file_that_does_not_run_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.py").write_text(text)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         _construct(tmp_path, "bad.py:net")
+    assert caught.value.faults[0].file == tmp_path / "bad.py"

@@ -98,3 +98,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         read_report(tmp_path / "report.json")
     with pytest.raises(InputError, match="cannot be read"):
         read_report(tmp_path)
+
+
+def test_a_report_that_ships_a_step_without_a_row_is_refused(
+    make_report: Callable[..., Report], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    document = plain(make_report())
+    document["rows"] = [row for row in document["rows"] if row["step"] != "int8"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError, match=r"choice\.step 'int8' has no row"):
+        read_report(path)

@@ -13,6 +13,7 @@ from edgedistill.models.signature import Signature
 from edgedistill.stages.prune.cuts import dependency_graph
 from edgedistill.stages.prune.importance import importance
 from edgedistill.stages.prune.levers import Lever, Limits, find_levers
+from edgedistill.stages.prune.search import widths_at
 
 if TYPE_CHECKING:
     from edgedistill.stages.prune.levers import Untouched
@@ -162,3 +163,16 @@ def test_an_attention_whose_heads_are_unknown_is_left_alone() -> None:
 
     assert not levers
     assert "heads could not be told" in untouched["project"].reason
+
+
+def test_a_group_of_zeros_is_worth_nothing_and_goes_first() -> None:
+    torch.manual_seed(0)
+    dead, between, live = nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+    for parameter in (dead.weight, dead.bias, between.weight):
+        nn.init.zeros_(parameter)
+
+    levers, _ = survey(nn.Sequential(dead, nn.ReLU(), between, nn.ReLU(), live), (4,))
+
+    assert levers["0"].scores == (0.0,) * 6
+    assert min(levers["2"].scores) > 0
+    assert widths_at([levers["2"], levers["0"]], 0.25, Limits(0.9)) == (6, 3)
