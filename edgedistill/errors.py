@@ -5,7 +5,6 @@ EdgedistillError            exit code 70 unless a subclass says otherwise
 ├── InputError              2   something the user gave is wrong; carries every fault found
 │   ├── MissingExtraError   2   an optional dependency is needed and absent
 │   └── DiskFullError       2   there is no room for what the run has to write
-├── UnjudgedError           3   the gate could not judge: nothing to rest a verdict on
 ├── PromiseError            70  a stage did not do what it promised
 └── DeviceError             70  a device could not be reached or its worker died
 ```
@@ -88,12 +87,6 @@ class DiskFullError(InputError):
                 file=path,
             )
         )
-
-
-class UnjudgedError(EdgedistillError):
-    """The gate found nothing it could rest a verdict on."""
-
-    exit_code = 3
 
 
 class PromiseError(EdgedistillError):

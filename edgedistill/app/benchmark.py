@@ -26,6 +26,7 @@ from edgedistill.core.strict import Strict
 from edgedistill.data import open_dataset, open_source
 from edgedistill.render import figures as written
 from edgedistill.stages.export.contract import require_preprocessing
+from edgedistill.store import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,14 @@ class BenchmarkResult(Strict):
     """synthetic: random values in the shapes of the graph's inputs."""
     conditions: Conditions
     models: tuple[MeasuredModel, ...]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the figures as JSON.
+
+        Raises:
+            InputError: If the place cannot be written to.
+        """
+        write_file(Path(path), (self.model_dump_json(indent=1) + "\n").encode())
 
     def lines(self) -> list[str]:
         """The figures as lines of text for a person."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog.profiles import load, names
@@ -11,10 +12,9 @@ from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
 from edgedistill.errors import Fault, InputError
 from edgedistill.examples import template
+from edgedistill.store import write_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgedistill.core.strict import Strict
 
 _DOCUMENTS: dict[str, type[Strict]] = {"recipe": Recipe, "profile": TargetProfile, "report": Report}
@@ -46,7 +46,7 @@ def schema(kind: str) -> str:
     return json.dumps(_DOCUMENTS[kind].model_json_schema(), indent=1, sort_keys=True) + "\n"
 
 
-def init(folder: Path) -> tuple[Path, ...]:
+def init(folder: str | Path) -> tuple[Path, ...]:
     """Writes a commented recipe, and the JSON Schema it names, into a folder.
 
     Args:
@@ -58,6 +58,7 @@ def init(folder: Path) -> tuple[Path, ...]:
     Raises:
         InputError: If one of the files is there already; nothing is overwritten.
     """
+    folder = Path(folder)
     files = {
         folder / "recipe.yaml": template(),
         folder / "recipe.schema.json": schema("recipe"),
@@ -69,7 +70,6 @@ def init(folder: Path) -> tuple[Path, ...]:
     ]
     if faults:
         raise InputError(*faults)
-    folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text.encode())
     return tuple(files)

@@ -37,9 +37,11 @@ def choose(
     """
     if int8 is None:
         return _ship(fp32, decided=True, reason="there is no int8 candidate for this target")
-    broken = _broken_accuracy(int8, fp32, budget)
-    if broken is not None and _broken_accuracy(fp32, fp32, budget) is None:
+    broken, fp32_broken = (_broken_accuracy(row, fp32, budget) for row in (int8, fp32))
+    if broken and not fp32_broken:
         return _ship(fp32, decided=True, reason=f"int8 {broken}; fp32 keeps it")
+    if fp32_broken and not broken:
+        return _ship(int8, decided=True, reason=f"fp32 {fp32_broken}; int8 keeps it")
     if speedup is None:
         default = int8 if runtime.default_precision == "int8" else fp32
         reason = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def compress(  # noqa: PLR0913  # the public call; every argument is a part of a
     live: dict[str, nn.Module] = {}
     document = {
         "schema_version": 1,
-        "name": name or out.name,
+        "name": name or _run_name(out),
         "seed": seed,
         "threads": threads,
         "data": data_document(data),
@@ -109,12 +110,18 @@ def compress(  # noqa: PLR0913  # the public call; every argument is a part of a
     return run_recipe(resolved, out=out, live=live, source=source, progress=progress)
 
 
+def _run_name(out: Path) -> str:
+    """The folder's name, as far as a run may be called so."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", out.resolve().name).strip("-._") or "run"
+
+
 def run_recipe(
     resolved: Resolved,
     *,
-    out: Path,
+    out: str | Path,
     live: Live | None = None,
     source: Source | None = None,
+    measure_again: bool = False,
     progress: Progress | None = None,
 ) -> CompressionRun:
     """Runs a resolved recipe in a run folder, taking what is finished there.
@@ -124,22 +131,31 @@ def run_recipe(
         out: The run folder.
         live: Modules of the caller's, for sources that begin with `live:`.
         source: Data of the caller's, for the data source `live:data`.
+        measure_again: Takes new latency samples in place of stored ones, for instance where the
+            machine was disturbed.
         progress: Where the run tells how far it is; None for nobody.
     """
-    progress = progress or SilentProgress()
+    progress, out = progress or SilentProgress(), Path(out)
+    _announce_code(resolved, progress)
     networks = Networks(resolved.recipe, live or {})
     source = source or _open_source(resolved)
     road = lay_road(resolved, source, networks)
     with RunFolder(out) as run, _same_threads_after():
-        _announce_code(resolved, progress)
-        _begin(run, resolved)
+        if measure_again:
+            for step in road.measurements:
+                run.discard(step.name, step.key)
+
+        def begin(data: Path) -> None:
+            _preflight(networks, open_dataset(data))
+            _begin(run, resolved)
+
         finished = execute(
             road.plan,
             run,
             seed=resolved.recipe.seed,
             threads=resolved.threads,
             progress=progress,
-            checks={road.data.key: lambda folder: _preflight(networks, open_dataset(folder))},
+            checks={road.data.key: begin},
         )
         notes = _notes(resolved, networks, road, finished)
         reports = {
@@ -154,10 +170,17 @@ def run_recipe(
     )
 
 
-def plan_lines(resolved: Resolved, *, out: Path) -> list[str]:
-    """The plan of a recipe as a tree of text: what is shared, stored and to be run."""
+def plan_lines(
+    resolved: Resolved, *, out: str | Path, progress: Progress | None = None
+) -> list[str]:
+    """The plan of a recipe as a tree of text: what is shared, stored and to be run.
+
+    No step runs, but code that the recipe names as `python:` does: what it gives decides what is
+    stored already.
+    """
+    _announce_code(resolved, progress or SilentProgress())
     road = lay_road(resolved, _open_source(resolved), Networks(resolved.recipe))
-    run = RunFolder(out)
+    run = RunFolder(Path(out))
     return tree(
         road.plan,
         stored=lambda step: run.holds(step.name, step.key),
@@ -198,9 +221,10 @@ def _begin(run: RunFolder, resolved: Resolved) -> None:
     """Marks the run as running, and takes away reports that another recipe left here."""
     lock = resolved.lock().encode()
     old = run.root / LOCK_FILE
-    if not old.is_file() or old.read_bytes() != lock:
-        run.remove(TARGETS_FOLDER)
+    another = not old.is_file() or old.read_bytes() != lock
     run.write(STATE_FILE, state_document(resolved, RUNNING))
+    if another:
+        run.remove(TARGETS_FOLDER)
     run.write(LOCK_FILE, lock)
 
 

@@ -31,6 +31,8 @@ class LearningRoad:
 
     recipe: Recipe
     source: Source
+    fingerprint: str
+    """Of the source: read once, for all of its samples enter it."""
     networks: Networks
     plan: Plan
 
@@ -39,7 +41,7 @@ class LearningRoad:
         return self.plan.add(
             "data",
             f"data: read {self.recipe.data.source}",
-            config={"fingerprint": self.source.fingerprint()},
+            config={"fingerprint": self.fingerprint},
             inputs={},
             code=("data",),
             make=lambda _folders: self.source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,30 +32,40 @@ class Networks:
         """What is compressed: the student, or the teacher itself where there is none."""
         return self.recipe.teacher if self.recipe.student is None else self.recipe.student
 
-    @property
+    @cached_property
     def teacher_training(self) -> Training | None:
         """How the teacher is trained first; None where it comes with its weights.
 
-        What a `python:` function returns without a weights file is taken as it is unless the
-        recipe says how to train it.
+        A `python:` function without a weights file has its weights where it builds the same
+        network whatever the seed: then it has loaded them itself.
 
         Raises:
-            InputError: If it has no weights and the recipe does not say how to train it.
+            InputError: If it has no weights and the recipe does not say how to train it, or it
+                has weights and the recipe says to train it.
         """
         teacher = self.recipe.teacher
-        if self._brings_weights(teacher, "teacher"):
-            return teacher.train if models.runs_code(teacher) and not teacher.weights else None
-        if teacher.train is None:
+        if not self._brings_weights(teacher, "teacher"):
+            if teacher.train is None:
+                raise InputError(
+                    Fault(
+                        field="teacher",
+                        given=teacher.source,
+                        problem="has neither weights nor train",
+                        remedy="Give weights: FILE.safetensors, or train: {epochs: N} to train it "
+                        "first",
+                    )
+                )
+            return teacher.train
+        if teacher.train is not None:
             raise InputError(
                 Fault(
-                    field="teacher",
+                    field="teacher.train",
                     given=teacher.source,
-                    problem="has neither weights nor train",
-                    remedy="Give weights: FILE.safetensors, or train: {epochs: N} to train it "
-                    "first",
+                    problem="is given, but the teacher has its weights already",
+                    remedy="Leave out train to take the weights as they are",
                 )
             )
-        return teacher.train
+        return None
 
     def require_student_weights(self) -> None:
         """Refuses a student that nothing teaches and that has no weights.
@@ -75,22 +86,25 @@ class Networks:
 
     def _brings_weights(self, model: Model, field: str) -> bool:
         """Whether it has weights; a function of the user's own may have loaded them itself."""
-        known = models.has_weights(model, base=_NO_BASE, live=self.live, field=field)
-        return known or models.runs_code(model)
+        if models.has_weights(model, base=_NO_BASE, live=self.live, field=field):
+            return True
+        return models.runs_code(model) and not models.draws_weights(
+            model, base=_NO_BASE, field=field
+        )
 
     @property
     def from_transformers(self) -> bool:
         """Whether any network comes from transformers."""
         return any(model.source.startswith("hf:") for model in (self.recipe.teacher, self.student))
 
-    @property
+    @cached_property
     def teacher_fingerprint(self) -> str:
         """Hash of what the teacher is built from."""
         return models.fingerprint(
             self.recipe.teacher, base=_NO_BASE, live=self.live, field="teacher"
         )
 
-    @property
+    @cached_property
     def student_fingerprint(self) -> str:
         """Hash of what the student is built from."""
         return models.fingerprint(self.student, base=_NO_BASE, live=self.live, field="student")

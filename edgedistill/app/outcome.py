@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.core.verdict import Outcome, worst
-from edgedistill.errors import Fault, InputError, UnjudgedError
+from edgedistill.errors import Fault, InputError
 from edgedistill.gate.judge import judge as judge_report
 from edgedistill.render.document import read_report
 from edgedistill.store import file_sha256, text_sha256
@@ -59,11 +59,14 @@ class GateResult:
     """The verdicts of all targets."""
 
     verdicts: tuple[Verdict, ...]
+    doubts: tuple[str, ...] = ()
+    """What could not be judged at all, and what would settle it."""
 
     @property
     def outcome(self) -> Outcome:
         """FAIL before UNJUDGED before PASS."""
-        return worst([verdict.outcome for verdict in self.verdicts])
+        doubted = [Outcome.UNJUDGED for _ in self.doubts]
+        return worst([verdict.outcome for verdict in self.verdicts] + doubted)
 
     def __str__(self) -> str:
         lines = []
@@ -72,21 +75,33 @@ class GateResult:
             lines += [
                 f"  {check.outcome:8} {check.budget}: {check.reason}" for check in verdict.checks
             ]
+        lines += [f"{Outcome.UNJUDGED} {doubt}" for doubt in self.doubts]
         return "\n".join([*lines, f"{self.outcome}"])
 
 
 def judge(*paths: str | Path) -> GateResult:
     """Judges finished runs, or single reports, against the budgets they carry.
 
+    A run that is not complete, or a model that is not the one its report is about, is UNJUDGED;
+    the rest is judged all the same.
+
     Args:
         paths: Run folders or report files.
 
     Raises:
         InputError: If there is no report at a path or it cannot be read.
-        UnjudgedError: If a run is not complete, or a model is not the one its report is about.
     """
-    reports = [report for path in paths for report in _reports(Path(path))]
-    return GateResult(tuple(judge_report(report) for report in reports))
+    verdicts: list[Verdict] = []
+    doubts: list[str] = []
+    for path in map(Path, paths):
+        for file in _report_files(path, doubts):
+            report = read_report(file)
+            doubt = _model_doubt(file, report)
+            if doubt is None:
+                verdicts.append(judge_report(report))
+            else:
+                doubts.append(doubt)
+    return GateResult(tuple(verdicts), tuple(doubts))
 
 
 def state_document(resolved: Resolved, state: str) -> bytes:
@@ -101,9 +116,9 @@ def state_document(resolved: Resolved, state: str) -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _reports(path: Path) -> list[Report]:
+def _report_files(path: Path, doubts: list[str]) -> list[Path]:
     if path.is_file():
-        return [_checked_report(path)]
+        return [path]
     state_file = path / STATE_FILE
     if not state_file.is_file():
         raise InputError(
@@ -115,13 +130,12 @@ def _reports(path: Path) -> list[Report]:
         )
     state = _read_state(state_file)
     if state.get("state") != COMPLETE:
-        raise UnjudgedError(
-            f"{path}: the run is not complete, so its budgets cannot be judged. "
-            f"Finish it with: edgedistill compress {path / LOCK_FILE} --out {path}"
+        doubts.append(
+            f"{path}: the run is not complete, so its budgets cannot be judged. Finish it: run the "
+            "same command, or the same Python call, again"
         )
-    return [
-        _checked_report(path / TARGETS_FOLDER / target / REPORT_FILE) for target in state["targets"]
-    ]
+        return []
+    return [path / TARGETS_FOLDER / str(target) / REPORT_FILE for target in state["targets"]]
 
 
 def _read_state(path: Path) -> dict[str, Any]:
@@ -138,12 +152,11 @@ def _read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _checked_report(path: Path) -> Report:
-    report = read_report(path)
-    model = path.parent / report.choice.model
-    if not model.is_file() or file_sha256(model) != report.shipped().model_sha256:
-        raise UnjudgedError(
-            f"{model}: is not the model that {path} is about, so it cannot be judged. "
-            "Run compress again, or put the model and its report side by side"
-        )
-    return report
+def _model_doubt(file: Path, report: Report) -> str | None:
+    model = file.parent / report.choice.model
+    if model.is_file() and file_sha256(model) == report.shipped().model_sha256:
+        return None
+    return (
+        f"{model}: is not the model that {file} is about, so it cannot be judged. "
+        "Run compress again, or put the model and its report side by side"
+    )

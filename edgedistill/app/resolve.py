@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
-from edgedistill.core.recipe import Data, Model, Recipe, Teacher
+from edgedistill.core.recipe import Data, Model, Recipe, Target, Teacher
 from edgedistill.core.strict import merge, plain
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from edgedistill.core.profile import Runtime, TargetProfile
 
@@ -47,7 +47,7 @@ class Resolved:
 
 
 def read_recipe(
-    path: Path, *, settings: Iterable[str] = (), targets: Iterable[str] = ()
+    path: str | Path, *, settings: Iterable[str] = (), targets: Iterable[str] = ()
 ) -> Resolved:
     """Reads a recipe file, lays overrides over it and resolves it.
 
@@ -59,6 +59,7 @@ def read_recipe(
     Raises:
         InputError: With every fault found.
     """
+    path = Path(path)
     document = read_yaml(path)
     if not isinstance(document, dict):
         raise InputError(
@@ -81,27 +82,31 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
     """
     faults: list[Fault] = []
     profiles: dict[str, TargetProfile] = {}
-    for name, target in recipe.targets.items():
+    targets: dict[str, Target] = {}
+    for key, target in recipe.targets.items():
+        field = f"targets.{key}"
         try:
-            profile = load(name)
+            profile = load(str(base / key) if key.endswith(".yaml") else key)
         except InputError as error:
-            faults.extend(_within(error, file, f"targets.{name}"))
+            faults.extend(_within(error, file, field))
             continue
-        profiles[name] = profile
-        if target.runtime is not None and target.runtime not in profile.runtimes:
+        if profile.name in profiles:
             faults.append(
                 Fault(
                     file=file,
-                    field=f"targets.{name}.runtime",
-                    given=repr(target.runtime),
-                    problem=f"is not a runtime of {name}",
-                    remedy=f"Choose one of: {', '.join(sorted(profile.runtimes))}",
+                    field=field,
+                    given=profile.name,
+                    problem="names a target that the recipe has already",
+                    remedy="Give each target once",
                 )
             )
+        faults.extend(_runtime_faults(target, profile, file, field))
+        profiles[profile.name], targets[profile.name] = profile, target
     if faults:
         raise InputError(*faults)
     resolved = recipe.model_copy(
         update={
+            "targets": targets,
             "threads": recipe.threads or len(os.sched_getaffinity(0)),
             "data": _absolute_data(recipe.data, base),
             "teacher": _absolute_model(recipe.teacher, base),
@@ -109,6 +114,22 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
         }
     )
     return Resolved(recipe=resolved, profiles=profiles)
+
+
+def _runtime_faults(
+    target: Target, profile: TargetProfile, file: str | Path, field: str
+) -> list[Fault]:
+    if target.runtime is None or target.runtime in profile.runtimes:
+        return []
+    return [
+        Fault(
+            file=file,
+            field=f"{field}.runtime",
+            given=repr(target.runtime),
+            problem=f"is not a runtime of {profile.name}",
+            remedy=f"Choose one of: {', '.join(sorted(profile.runtimes))}",
+        )
+    ]
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:

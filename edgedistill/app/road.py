@@ -41,6 +41,12 @@ class Road:
     teacher: PlannedStep
     targets: Mapping[str, TargetRoad]
 
+    @property
+    def measurements(self) -> tuple[PlannedStep, ...]:
+        """The steps that hold raw latency samples."""
+        found = (target.measurement for target in self.targets.values())
+        return tuple(step for step in found if step is not None)
+
 
 def lay_road(resolved: Resolved, source: Source, networks: Networks) -> Road:
     """Plans every step of every target.
@@ -60,7 +66,7 @@ def lay_road(resolved: Resolved, source: Source, networks: Networks) -> Road:
         },
         training={"threads": str(resolved.threads), "seed": str(resolved.recipe.seed)},
     )
-    learning = LearningRoad(resolved.recipe, source, networks, plan)
+    learning = LearningRoad(resolved.recipe, source, source.fingerprint(), networks, plan)
     targets = {
         name: _target_road(ShippingRoad(name, resolved, learning, plan))
         for name in resolved.recipe.targets

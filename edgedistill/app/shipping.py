@@ -150,6 +150,7 @@ class ShippingRoad:
             config={
                 "benchmark": plain(config),
                 "device": profile.name,
+                "processor": plain(profile)["clusters"],
                 "provider": runtime.provider,
                 "runtime_threads": runtime.threads,
             },

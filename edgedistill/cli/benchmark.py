@@ -46,7 +46,7 @@ def benchmark(
         runs_per_round=runs_per_round,
         progress=progress(),
     )
-    if json_file is not None:
-        json_file.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     for line in result.lines():
         click.echo(line)
+    if json_file is not None:
+        result.save(json_file)

@@ -14,13 +14,15 @@ import click
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME if absent.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--dry-run", is_flag=True, help="Print the plan as a tree and run nothing.")
+@click.option("--measure-again", is_flag=True, help="Take new latency samples.")
+@click.option("--dry-run", is_flag=True, help="Print the plan as a tree and run no step.")
 def compress(
     recipe: Path | None,
     example: str | None,
     targets: tuple[str, ...],
     out: Path | None,
     settings: tuple[str, ...],
+    measure_again: bool,
     dry_run: bool,
 ) -> None:
     """Compress a network for its targets, as RECIPE says.
@@ -44,10 +46,13 @@ def compress(
     folder = out or Path("runs") / resolved.recipe.name
     if dry_run:
         click.echo(f"{resolved.recipe.name} in {folder}")
-        click.echo("\n".join(edgedistill.plan_lines(resolved, out=folder)))
+        lines = edgedistill.plan_lines(resolved, out=folder, progress=progress())
+        click.echo("\n".join(lines))
         return
     try:
-        run = edgedistill.run_recipe(resolved, out=folder, progress=progress())
+        run = edgedistill.run_recipe(
+            resolved, out=folder, measure_again=measure_again, progress=progress()
+        )
     except KeyboardInterrupt:
         click.echo(
             f"\nStopped. Finished steps are kept in {folder}; go on with the same command.",

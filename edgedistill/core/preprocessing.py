@@ -12,6 +12,10 @@ METADATA_KEY = "edgedistill.preprocessing"
 """The key under which a model file (ONNX or safetensors) carries its preprocessing as JSON."""
 
 
+_SMALLEST = 1e-30
+"""What is smaller than this may be zero in float32."""
+
+
 class Preprocessing(Strict):
     """From a raw sample to a network input, declared once.
 
@@ -30,7 +34,7 @@ class Preprocessing(Strict):
     """[height, width] in pixels after resizing (bilinear), before cropping."""
     center_crop: tuple[int, int] | None = Field(default=None, strict=False)
     """[height, width] in pixels cut from the middle."""
-    scale: float = Field(default=1.0, gt=0)
+    scale: float = Field(default=1.0, gt=_SMALLEST)
     """Factor on the raw value, for instance 0.00392156862745098 (1/255) for pixels."""
     mean: tuple[float, ...] = Field(default=(0.0,), strict=False, min_length=1)
     """Subtracted after scaling: one value, or one per channel."""
@@ -41,8 +45,9 @@ class Preprocessing(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if any(value <= 0 for value in self.std):
+        if any(not value > _SMALLEST for value in self.std):
             raise ValueError("std must be above zero. Give the standard deviation per channel")
+        self._check_sizes()
         if len(self.mean) not in (1, len(self.std)) and len(self.std) != 1:
             raise ValueError("mean and std differ in length. Give one value, or one per channel")
         if self.kind == "image" and (self.color is None or self.layout == "as-is"):
@@ -50,3 +55,15 @@ class Preprocessing(Strict):
         if self.kind != "image" and (self.color or self.resize or self.center_crop):
             raise ValueError("color, resize and center_crop are for images. Set kind: image")
         return self
+
+    def _check_sizes(self) -> None:
+        for name, size in (("resize", self.resize), ("center_crop", self.center_crop)):
+            if size is not None and min(size) < 1:
+                raise ValueError(f"{name} {list(size)} is not a size. Give [height, width] above 0")
+        if self.resize and self.center_crop:
+            pairs = zip(self.center_crop, self.resize, strict=True)
+            if any(inner > outer for inner, outer in pairs):
+                raise ValueError(
+                    f"center_crop {list(self.center_crop)} is larger than the picture after resize "
+                    f"{list(self.resize)}. Give a smaller crop, or a larger resize"
+                )

@@ -35,7 +35,7 @@ class Splits(Strict):
     """Share of the training labels that may be used; on the rest only the teacher answers."""
     by: Literal["sample", "group"] = "sample"
     """group: all samples of one group (a speaker, a patient) stay in one split."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Draws the samples of each split."""
 
 
@@ -54,7 +54,7 @@ class Augmentation(Strict):
     """Mirrors every other view at random."""
     erase: Fraction = 0.0
     """Share of views in which a random rectangle is blanked (Zhong et al. 2020)."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Draws the views."""
 
     @model_validator(mode="after")
@@ -199,7 +199,7 @@ class Recipe(Strict):
     """The run's name: letters, digits, dots, dashes and underscores."""
     task: Literal["classification"] = "classification"
     """What the network is asked to do."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Draws the initial weights and the order of the samples."""
     threads: int | None = Field(default=None, ge=1)
     """Processor threads for training; all of them where absent. Part of what makes the bytes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,6 +145,18 @@ def _layout_faults(path: Path, names: list[str]) -> list[Fault]:
     return faults
 
 
+_DAMAGED = (
+    EOFError,
+    MemoryError,  # a header that lies about the size
+    NotImplementedError,  # a compression that is not known here
+    OSError,
+    RuntimeError,  # an archive with a password
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 def _load(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
     faults = []
@@ -151,7 +164,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         for name in archive.files:
             try:
                 arrays[name] = archive[name]
-            except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            except _DAMAGED as error:
                 if "pickle" in str(error).lower():
                     problem = "is a pickled object array, which is never loaded: it could run code"
                     remedy = "Save it as numbers (or text), not as objects"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import traceback
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +77,11 @@ class CodeReader:
 
     @cached_property
     def _memory(self) -> MemoryReader:
-        given = self._load()()
+        function = self._load()
+        try:
+            given = function()
+        except (Exception, SystemExit) as error:  # the user's own code: its fault
+            raise self._foreign(error) from error
         if not isinstance(given, Mapping) or "train" not in given or set(given) - set(_KEYS):
             shown = sorted(given) if isinstance(given, Mapping) else type(given).__name__
             problem = "does not return a mapping with the keys of a data set"
@@ -102,8 +107,8 @@ class CodeReader:
         try:
             code = compile(text, str(self.path), "exec")
             exec(code, module.__dict__)  # the recipe names this file as python:
-        except (SyntaxError, ImportError) as error:
-            raise self._error("cannot be imported", "Repair the file", str(error)) from error
+        except (Exception, SystemExit) as error:  # the user's own code: its fault
+            raise self._foreign(error) from error
         function = getattr(module, self.function, None)
         if not callable(function):
             known = [name for name in vars(module) if callable(getattr(module, name))]
@@ -111,6 +116,17 @@ class CodeReader:
             raise self._error(f"has no function {self.function}", remedy)
         loaded: Callable[[], Any] = function
         return loaded
+
+    def _foreign(self, error: BaseException) -> InputError:
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == str(self.path)
+        ]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+        where = f" at line {line}" if line else ""
+        given = f"{type(error).__name__}: {error}"
+        return self._error(f"its code fails{where}", "Repair the file", given)
 
     def _error(self, problem: str, remedy: str, given: str | None = None) -> InputError:
         return InputError(

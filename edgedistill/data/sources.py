@@ -44,13 +44,7 @@ def open_source(config: Data, *, base: Path) -> Source:
         InputError: If there is no such source or its preprocessing is not declared.
         MissingExtraError: If it needs a package that is not installed (when samples are read).
     """
-    faults = _preprocessing_faults(config)
-    try:
-        reader = _reader(config, base)
-    except InputError as error:
-        raise InputError(*faults, *error.faults) from error
-    if faults:
-        raise InputError(*faults)
+    reader = _reader(config, base)
     return Preparation(reader=reader, splits=config.splits, augmentation=config.augmentation)
 
 
@@ -121,32 +115,3 @@ def _unknown(source: str, word: str, known: tuple[str, ...]) -> InputError:
             remedy=f"{hint}Write {_FORMS}",
         )
     )
-
-
-def _preprocessing_faults(config: Data) -> list[Fault]:
-    declared = config.preprocessing
-    if declared is None:
-        return []
-    faults = []
-    for field, size in (("resize", declared.resize), ("center_crop", declared.center_crop)):
-        if size is not None and min(size) < 1:
-            faults.append(
-                Fault(
-                    field=f"data.preprocessing.{field}",
-                    given=str(list(size)),
-                    problem="is not a size",
-                    remedy="Give [height, width] above 0",
-                )
-            )
-    if declared.resize and declared.center_crop:
-        pairs = zip(declared.center_crop, declared.resize, strict=True)
-        if any(inner > outer for inner, outer in pairs):
-            faults.append(
-                Fault(
-                    field="data.preprocessing.center_crop",
-                    given=str(list(declared.center_crop)),
-                    problem=f"is larger than the picture after resize {list(declared.resize)}",
-                    remedy="Give a smaller crop, or a larger resize",
-                )
-            )
-    return faults

@@ -1,7 +1,7 @@
 """Where networks come from, and how they are kept: never as a pickle."""
 
 from edgedistill.models.building import build
-from edgedistill.models.identity import fingerprint
+from edgedistill.models.identity import draws_weights, fingerprint
 from edgedistill.models.network import Network, create, load, save
 from edgedistill.models.signature import Signature, logits
 from edgedistill.models.sources import Live, has_weights, runs_code
@@ -14,6 +14,7 @@ __all__ = [
     "Signature",
     "build",
     "create",
+    "draws_weights",
     "fingerprint",
     "has_weights",
     "load",

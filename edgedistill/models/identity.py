@@ -64,6 +64,20 @@ def fingerprint(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def draws_weights(model: Model, *, base: Path, field: str = "student") -> bool:
+    """Whether a `python:` source draws weights at random instead of loading them all.
+
+    Raises:
+        InputError: If file, function or arguments are wrong, or the code raises.
+    """
+    _, name = sources.split(model, field=field)
+    found = set()
+    for seed in (0, 1):
+        with seeded(seed):
+            found.add(_module(python_source.construct(name, model.args, base=base, field=field)))
+    return len(found) > 1
+
+
 def _file(path: Path) -> str:
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

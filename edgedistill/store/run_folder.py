@@ -91,6 +91,12 @@ class RunFolder:
             return None
         return StoredStep(name=name, key=key, folder=folder, facts=manifest["facts"])
 
+    def discard(self, name: str, key: str) -> None:
+        """Removes a finished step, if it is there, so that it is made again."""
+        folder = self._place(name, key)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
     def holds(self, name: str, key: str) -> bool:
         """Whether a step of this name and key was finished, without checking its files."""
         return (self._place(name, key) / _MANIFEST).is_file()
@@ -130,19 +136,7 @@ class RunFolder:
 
     def write(self, relative: str, content: bytes) -> Path:
         """Writes a file beside the steps: the old content stays until the new one is whole."""
-        target = self.root / relative
-        beside = target.with_name(f".{target.name}.unfinished")
-        with _disk_space(self.root):
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with beside.open("wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                beside.replace(target)
-            finally:
-                beside.unlink(missing_ok=True)
-        return target
+        return write_file(self.root / relative, content)
 
     def remove(self, relative: str) -> None:
         """Removes a file or a folder beside the steps, if it is there."""
@@ -167,6 +161,41 @@ class RunFolder:
                     given=str(error.strerror),
                 )
             ) from error
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Writes a file whole or not at all; the old content stays until the new one is whole.
+
+    Args:
+        path: Where to; its folder is made if absent.
+        content: The bytes.
+
+    Raises:
+        DiskFullError: If there is no room left.
+        InputError: If the place cannot be written to.
+    """
+    beside = path.with_name(f".{path.name}.unfinished")
+    try:
+        with _disk_space(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with beside.open("wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise InputError(
+            Fault(
+                file=path,
+                given=str(error.strerror),
+                problem="cannot be written",
+                remedy="Give a place that you may write to",
+            )
+        ) from error
+    return path
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +23,13 @@ import edgedistill
 from edgedistill import Budget
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.verdict import Outcome
-from edgedistill.errors import InputError, UnjudgedError
+from edgedistill.errors import InputError
 from edgedistill.render.document import read_report
 from edgedistill.stages.export.contract import read_preprocessing
 from edgedistill.store import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from edgedistill import CompressionRun
     from edgedistill.app.resolve import Resolved
@@ -146,8 +146,10 @@ def test_an_unfinished_run_is_not_judged(finished: CompressionRun, tmp_path: Pat
     shutil.copytree(finished.folder, folder)
     state = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**state, "state": "running"}))
-    with pytest.raises(UnjudgedError, match="the run is not complete"):
-        edgedistill.judge(folder)
+    result = edgedistill.judge(folder, finished.folder / "targets" / "host" / "report.json")
+    assert result.outcome is Outcome.UNJUDGED
+    assert "the run is not complete" in str(result)
+    assert [verdict.outcome for verdict in result.verdicts] == [Outcome.PASS]
 
 
 def test_a_model_that_is_not_the_reports_is_not_judged(
@@ -156,8 +158,10 @@ def test_a_model_that_is_not_the_reports_is_not_judged(
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)
     (folder / "targets" / "host" / "model.onnx").write_bytes(b"another")
-    with pytest.raises(UnjudgedError, match="is not the model that"):
-        edgedistill.judge(folder)
+    result = edgedistill.judge(folder)
+    assert result.outcome is Outcome.UNJUDGED
+    assert "is not the model that" in str(result)
+    assert [verdict.target for verdict in result.verdicts] == ["jetson-orin-nano"]
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"targets": "host"}', "[]"])
@@ -273,6 +277,54 @@ def test_the_teacher_itself_is_pruned_and_quantized_where_there_is_no_student(
     assert [row.step for row in rows] == ["teacher", "pruned", "int8"]
     assert rows[1].macs.value <= 0.6 * rows[0].macs.value
     assert run.gate().outcome is Outcome.UNJUDGED
+
+
+def test_a_refused_recipe_leaves_the_finished_run_as_it_was(
+    finished: CompressionRun, tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        "def student():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 7))\n"
+    )
+    with pytest.raises(InputError, match=r"student\.source"):
+        edgedistill.run_recipe(tiny(student={"source": "python:nets.py:student"}), out=folder)
+    assert _models(folder) == _models(finished.folder)
+    assert len(edgedistill.judge(folder).verdicts) == 2
+
+
+def test_measuring_again_takes_new_samples_and_nothing_else(
+    finished: CompressionRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    resolved = edgedistill.read_recipe(folder / "recipe.lock.yaml")
+    again = edgedistill.run_recipe(resolved, out=str(folder), measure_again=True)
+    assert again.steps_made == 1
+    before, after = (
+        json.loads(next(run.glob("steps/measure-*/samples.json")).read_text())
+        for run in (finished.folder, folder)
+    )
+    assert before["sha256"] == after["sha256"]
+    assert before["wall_ns"] != after["wall_ns"]
+
+
+def test_a_profile_of_the_users_own_is_a_target_by_its_name(
+    finished: CompressionRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    shipped = Path(edgedistill.__file__).parents[1] / "targets" / "host.yaml"
+    (tmp_path / "mine.yaml").write_text(shipped.read_text().replace("name: host", "name: mine"))
+    recipe = yaml.safe_load((folder / "recipe.lock.yaml").read_text())
+    recipe["targets"] = {"mine.yaml": {"budget": {"latency_p50_ms": 1000.0}}}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    run = edgedistill.run_recipe(edgedistill.read_recipe(str(tmp_path / "recipe.yaml")), out=folder)
+    assert run.model("mine") == folder / "targets" / "mine" / "model.onnx"
+    assert run.gate().outcome is Outcome.PASS
+    assert sorted(path.name for path in (folder / "targets").iterdir()) == ["mine"]
 
 
 def test_a_student_that_does_not_fit_is_told_before_the_teacher_is_trained(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from torch import nn
 
 from edgedistill.app.networks import Networks
 from edgedistill.errors import InputError
@@ -28,14 +29,39 @@ def test_a_teacher_without_weights_or_training_is_refused(tiny: Callable[..., Re
         _ = networks.teacher_training
 
 
+@pytest.mark.parametrize("draws", [True, False])
 def test_a_function_of_the_users_own_may_bring_its_weights(
-    tiny: Callable[..., Resolved], tmp_path: Path
+    tiny: Callable[..., Resolved], tmp_path: Path, draws: bool
 ) -> None:
-    (tmp_path / "nets.py").write_text("def net():\n    raise AssertionError\n")
+    fill = "" if draws else "    [nn.init.ones_(value) for value in layer.parameters()]\n"
+    (tmp_path / "nets.py").write_text(
+        f"from torch import nn\ndef net():\n    layer = nn.Linear(2, 2)\n{fill}    return layer\n"
+    )
     networks = Networks(tiny(teacher={"source": "python:nets.py:net"}).recipe)
-    assert networks.teacher_training is None
+    if draws:
+        with pytest.raises(InputError, match="has neither weights nor train"):
+            _ = networks.teacher_training
+    else:
+        assert networks.teacher_training is None
+
+
+def test_training_beside_weights_is_refused(tiny: Callable[..., Resolved]) -> None:
+    teacher = {"source": "builtin:mlp", "weights": "w.safetensors", "train": {"epochs": 1}}
+    with pytest.raises(InputError, match=r"teacher\.train: is given, but the teacher has its"):
+        _ = Networks(tiny(teacher=teacher).recipe).teacher_training
 
 
 def test_without_a_student_the_teacher_is_what_is_compressed(tiny: Callable[..., Resolved]) -> None:
     recipe = tiny(student=None).recipe
     assert Networks(recipe).student is recipe.teacher
+
+
+def test_a_student_that_nothing_teaches_needs_weights(tiny: Callable[..., Resolved]) -> None:
+    fresh = Networks(tiny(stages__distill=None).recipe)
+    with pytest.raises(InputError, match=r"stages\.distill: is left out, but the student has no"):
+        fresh.require_student_weights()
+
+
+def test_a_live_student_brings_its_weights(tiny: Callable[..., Resolved]) -> None:
+    recipe = tiny(stages__distill=None, student={"source": "live:net"}).recipe
+    Networks(recipe, {"net": nn.Linear(64, 10)}).require_student_weights()

@@ -94,6 +94,19 @@ def test_a_profile_that_contradicts_itself_is_refused(changes: dict[str, Any], w
         ({"kind": "image", "color": "rgb"}, "an image needs color and layout"),
         ({"kind": "array", "color": "rgb"}, "are for images"),
         ({"std": [0.0]}, "std must be above zero"),
+        ({"std": [1e-50]}, "std must be above zero"),
+        ({"scale": 1e-50}, "scale"),
+        ({"kind": "image", "color": "rgb", "layout": "nchw", "resize": [0, 8]}, "is not a size"),
+        (
+            {
+                "kind": "image",
+                "color": "rgb",
+                "layout": "nchw",
+                "resize": [8, 8],
+                "center_crop": [9, 4],
+            },
+            "is larger than the picture",
+        ),
         ({"mean": [0, 0, 0], "std": [1, 1]}, "mean and std differ in length"),
     ],
 )

@@ -92,8 +92,18 @@ def test_a_function_that_is_not_there_or_gives_something_else(
         source.fingerprint()
 
 
-@pytest.mark.parametrize("code", ["def load(:", "import no_such_module_anywhere"])
-def test_a_file_that_cannot_be_imported_is_named(base: Path, code: str) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def load(:",
+        "import no_such_module_anywhere",
+        "undefined_name",
+        "raise SystemExit(0)",
+        "def load(): raise Exception('mine')",
+        "def load(): return open('/no/such/file')",
+    ],
+)
+def test_code_that_fails_is_named_with_its_line(base: Path, code: str) -> None:
     (base / "own.py").write_text(code)
-    with pytest.raises(InputError, match=r"own.py: data.source: cannot be imported"):
+    with pytest.raises(InputError, match=r"own.py: data.source: its code fails"):
         open_source(Data(source="python:own.py:load"), base=base).fingerprint()

@@ -33,18 +33,6 @@ def test_a_source_that_cannot_be_opened_says_what_to_write(
         open_source(Data(source=source), base=tmp_path)
 
 
-def test_faults_of_the_declaration_and_of_the_source_come_together(tmp_path: Path) -> None:
-    preprocessing = Preprocessing(
-        kind="image", color="rgb", layout="nchw", resize=(8, 8), center_crop=(9, 4)
-    )
-    with pytest.raises(InputError) as caught:
-        open_source(Data(source="npz:absent.npz", preprocessing=preprocessing), base=tmp_path)
-    assert [fault.field for fault in caught.value.faults] == [
-        "data.preprocessing.center_crop",
-        "data.source",
-    ]
-
-
 def test_a_folder_of_pictures_needs_pictures_declared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"kind: does not fit a folder of pictures .*array"):
         open_source(
