@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 2
 export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test check format lint types contracts wheel lock clean
+.PHONY: setup demo test check format lint types contracts docker-test lock clean
 
 setup: $(VENV)/.installed
 
@@ -45,6 +45,10 @@ contracts: setup
 	$(BIN)/lint-imports
 
 check: lint types contracts test
+
+# Builds the toolchain image over a bare Debian and runs it: as root, with buildah and debootstrap.
+docker-test: setup
+	EDGEDISTILL_TEST_DOCKER=1 $(BIN)/python -m pytest tests/docker
 
 # Pins of what is installed, after a deliberate upgrade.
 lock: setup

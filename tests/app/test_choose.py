@@ -139,3 +139,15 @@ def test_without_an_accuracy_limit_a_broken_int8_does_not_ship(
     )
     assert choice.step == step
     assert ("no accuracy limit" in choice.reason) == (step == "pruned")
+
+
+def test_an_int8_that_keeps_the_budget_ships_where_a_faster_fp32_breaks_it() -> None:
+    choice = choose(
+        _row("pruned", drop=0.06),
+        _row("int8", drop=0.04),
+        speedup=_figure(0.8),
+        budget=Budget(max_accuracy_drop=0.05),
+        runtime=RUNTIME,
+    )
+    assert (choice.step, choice.decided) == ("int8", True)
+    assert "int8 keeps it" in choice.reason
