@@ -35,7 +35,7 @@ def _run(arguments: list[str] | None) -> int:
     except EdgedistillError as error:
         click.echo(f"edgedistill: {error}", err=True)
         return error.exit_code
-    except Exception:  # noqa: BLE001  # the one broad except: Python's own exit code 1 would read as FAIL
+    except Exception:  # noqa: BLE001  # Python's own exit code 1 would read as FAIL
         traceback.print_exc()
         click.echo("edgedistill: internal error; please report the lines above", err=True)
         return _INTERNAL

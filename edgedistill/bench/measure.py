@@ -14,7 +14,6 @@ from edgedistill.bench.session import (
     Facts,
     Worker,
     check,
-    file_sha256,
     open_worker,
     steps,
 )
@@ -22,6 +21,7 @@ from edgedistill.bench.stability import disturbances
 from edgedistill.core.stage import StageResult
 from edgedistill.core.strict import plain
 from edgedistill.errors import DeviceError, Fault, InputError
+from edgedistill.store import file_sha256
 from edgedistill.units import ns_to_ms
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from edgedistill.bench.session import (
     Facts,
     Worker,
     check,
-    file_sha256,
     open_worker,
     steps,
 )
 from edgedistill.core.stage import StageResult
 from edgedistill.core.strict import plain
 from edgedistill.errors import DeviceError, Fault, InputError, PromiseError
+from edgedistill.store import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zipfile
@@ -167,12 +166,6 @@ def steps(advance: Advance) -> Callable[[int], None]:
         done = now
 
     return move
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes, as hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _message(line: str) -> dict[str, Any]:

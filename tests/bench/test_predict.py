@@ -4,8 +4,7 @@ import errno
 import hashlib
 import io
 import json
-import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,8 @@ from edgedistill.devices.local import LocalTransport
 from edgedistill.errors import DeviceError, InputError, PromiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from edgedistill.core.profile import Runtime
@@ -134,19 +134,6 @@ def test_answers_that_are_not_whole_are_refused(
         stage.run(StageContext(folder))
 
 
-@contextmanager
-def small_disk(folder: Path, size_kb: int) -> Iterator[Path]:
-    disk = folder / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk needs rights that this user does not have")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 class Crowded(LocalTransport):
     """Beside it another program fills the disk, once a part of the answers is written."""
 
@@ -169,11 +156,14 @@ class Crowded(LocalTransport):
 
 
 def test_a_disk_that_fills_up_is_an_error_and_no_signal(
-    write_model: WriteModel, runtime: Runtime, tmp_path: Path
+    write_model: WriteModel,
+    runtime: Runtime,
+    tmp_path: Path,
+    small_disk: Callable[[int], AbstractContextManager[Path]],
 ) -> None:
     rows = Rows(np.zeros((3000, 4), np.float32))
     model = write_model("m.onnx")
-    with small_disk(tmp_path, 64) as disk:
+    with small_disk(64) as disk:
         transport = Crowded(disk, tmp_path / "answers.npy")
         (disk / "step").mkdir()
         stage = Predicting(model, rows, transport, "a-device", runtime, chunk_bytes=1500 * 16)

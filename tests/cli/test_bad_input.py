@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 IMAGE = {"kind": "image", "color": "grey", "resize": [8, 8], "scale": 0.004, "layout": "nchw"}
@@ -103,22 +103,11 @@ def test_a_student_with_another_number_of_outputs(tmp_path: Path) -> None:
     _assert_refused(ended, "student.source", "7", "10")
 
 
-@contextmanager
-def _small_disk(folder: Path, size_kb: int) -> Iterator[Path]:
-    disk = folder / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk needs rights that this user does not have")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 @pytest.mark.parametrize("size_kb", [64, 250])
-def test_a_full_disk(tmp_path: Path, size_kb: int) -> None:
-    with _small_disk(tmp_path, size_kb) as disk:
+def test_a_full_disk(
+    tmp_path: Path, small_disk: Callable[[int], AbstractContextManager[Path]], size_kb: int
+) -> None:
+    with small_disk(size_kb) as disk:
         ended = _compress(tmp_path, "--out", str(disk / "run"))
         _assert_refused(ended, "the disk is full", str(disk / "run"))
         assert not list((disk / "run").glob("steps/.unfinished*"))
