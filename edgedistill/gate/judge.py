@@ -43,9 +43,9 @@ def judge(report: Report, budget: Budget | None = None) -> Verdict:
 
 
 def _check(report: Report, budget: Budget, limit: Limit, bound: float) -> Check:
-    row = report.row(report.choice.step)
-    figure = None if row is None else limit.figure(row)
-    if row is None or figure is None:
+    row = report.shipped()
+    figure = limit.figure(row)
+    if figure is None:
         return _unjudged(limit, bound, None, _missing(report, limit, row))
     doubt = _doubt(report, budget, limit, figure) or _not_a_number(bound, figure)
     if doubt:
@@ -118,12 +118,7 @@ def _doubt(report: Report, budget: Budget, limit: Limit, figure: Quantity) -> st
     return None
 
 
-def _missing(report: Report, limit: Limit, row: Row | None) -> str:
-    if row is None:
-        return (
-            f"the report has no figures for the model it ships ({report.choice.step}). "
-            "Make the report again"
-        )
+def _missing(report: Report, limit: Limit, row: Row) -> str:
     if limit.kind == "latency" and row.latency is None:
         return (
             f"no latency was measured on {report.target} and none was estimated. "

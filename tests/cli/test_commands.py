@@ -34,6 +34,9 @@ targets:
 """
 
 
+TAKE_WEIGHTS = ("--set", "teacher.train=null")
+
+
 def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "edgedistill", *arguments],
@@ -194,7 +197,10 @@ def test_targets_list_names_every_profile(tmp_path: Path) -> None:
         (("compress", "recipe.yaml", "--set", "data.splits.test=.nan"), "data.splits.test"),
         (("compress", "recipe.yaml", "--set", "data.source=npz:no.npz"), "no.npz"),
         (("compress", "recipe.yaml", "--set", "data.source=sklearn:digts"), "digits"),
-        (("compress", "recipe.yaml", "--set", "teacher.weights=teacher.pt"), "safetensors"),
+        (
+            ("compress", "recipe.yaml", *TAKE_WEIGHTS, "--set", "teacher.weights=teacher.pt"),
+            "safetensors",
+        ),
         (("compress", "recipe.yaml", "--set", "teacher.source=builtin:resnet"), "builtin"),
         (("compress", "recipe.yaml", "--set", "student.args.widht=3"), "width"),
         (("compress", "recipe.yaml", "--target", "raspbery-pi-4"), "raspberry-pi-4"),

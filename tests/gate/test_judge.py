@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Evidence, Quantity
-from edgedistill.core.report import Choice
 from edgedistill.core.verdict import Outcome
 from edgedistill.gate.judge import compare, judge
 from edgedistill.gate.limits import LIMITS
@@ -232,16 +231,6 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], Outcome, str]] = [
     ("size inside", {"size_mb": 0.5}, {"max_size_mb": 1.0}, PASS, "exact"),
     ("size touched", {"size_mb": 0.5}, {"max_size_mb": 0.5}, PASS, "0.5 MB"),
     ("size outside", {"size_mb": 0.5000001}, {"max_size_mb": 0.5}, FAIL, "0.5000001 MB"),
-    (
-        "ships what has no row",
-        {
-            "p50": MS,
-            "choice": Choice(step="pruned", model="m.onnx", decided=True, reason="-"),
-        },
-        {"latency_p50_ms": 3.0},
-        UNJUDGED,
-        "no figures",
-    ),
 ]
 
 
