@@ -29,7 +29,8 @@ from fashion_mnist.prepare import DEFAULT_FOLDER, missing, write_npz
 
 import edgedistill
 from edgedistill import models
-from edgedistill.core.recipe import Distill, Model, Training
+from edgedistill.core.learning import Distill, Training
+from edgedistill.core.recipe import Model
 from edgedistill.core.stage import StageContext
 from edgedistill.data import open_dataset, open_source
 from edgedistill.data.splitting import hide_labels
@@ -103,7 +104,7 @@ def make_ground(recipe: Recipe, cache: Path, *, threads: int) -> Ground:
         if found is None:
             print(f"{name} ...", flush=True)
 
-            def work(place: Path) -> Any:
+            def work(place: Path, _checkpoint: Path) -> Any:
                 return make().run(StageContext(place, seed=recipe.seed, threads=threads)).facts
 
             found = folder.make(name, key, inputs=inputs, work=work)

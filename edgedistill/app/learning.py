@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from edgedistill.app.networks import Networks
     from edgedistill.app.plan import Plan, PlannedStep
-    from edgedistill.core.recipe import Distill, Prune, Recipe
+    from edgedistill.core.learning import Distill
+    from edgedistill.core.recipe import Prune, Recipe
     from edgedistill.data import Source
     from edgedistill.models import Network
 

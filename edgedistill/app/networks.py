@@ -12,7 +12,8 @@ from edgedistill.errors import Fault, InputError
 from edgedistill.models import Signature
 
 if TYPE_CHECKING:
-    from edgedistill.core.recipe import Model, Recipe, Training
+    from edgedistill.core.learning import Training
+    from edgedistill.core.recipe import Model, Recipe
     from edgedistill.data import Dataset
     from edgedistill.models import Live, Network
 

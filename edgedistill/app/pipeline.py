@@ -67,6 +67,7 @@ def execute(
         stored[step.key] = found
         if step.key in checks:
             checks[step.key](found.folder)
+    run.tidy()
     return Finished(steps=stored, made=made, reused=len(plan.steps) - made)
 
 
@@ -81,9 +82,9 @@ def _make(
 ) -> StoredStep:
     folders = {role: stored[key].folder for role, key in step.inputs.items()}
 
-    def work(folder: Path) -> Mapping[str, Any]:
+    def work(folder: Path, checkpoint: Path) -> Mapping[str, Any]:
         stage = step.make(folders)
-        context = StageContext(folder=folder, seed=seed, threads=threads, progress=progress)
+        context = StageContext(folder, seed, threads, progress, checkpoint)
         return stage.run(context).facts
 
     return run.make(step.name, step.key, inputs=dict(step.inputs), work=work)

@@ -5,16 +5,15 @@ A recipe is data. Code enters at one marked place only: a source that begins wit
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from edgedistill.core.budget import Budget
+from edgedistill.core.learning import Answers, Distill, Fraction, Share, Training
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.strict import Strict, merge
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(gt=0, le=1)]
 Argument = bool | int | float | str | list[int] | list[float] | list[str]
 
 
@@ -79,23 +78,6 @@ class Data(Strict):
     augmentation: Augmentation = Augmentation()
 
 
-class Training(Strict):
-    """How a network is trained: AdamW or SGD under a one-cycle schedule."""
-
-    epochs: int = Field(ge=1)
-    """How often each training sample is seen."""
-    batch_size: int = Field(default=128, ge=1)
-    """Samples in one step of the optimizer."""
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """The peak of the schedule."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Decoupled from the gradient under AdamW (Loshchilov and Hutter 2019)."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """adamw, or sgd with Nesterov momentum."""
-    label_smoothing: Fraction = 0.0
-    """Share of each label that is spread over all classes (Szegedy et al. 2016)."""
-
-
 class Model(Strict):
     """Where a network comes from."""
 
@@ -112,16 +94,6 @@ class Teacher(Model):
 
     train: Training | None = None
     """How to train it where it has no weights."""
-
-
-class Distill(Strict):
-    """Soft targets with temperature and alpha (Hinton et al. 2015, arXiv 1503.02531)."""
-
-    temperature: float = Field(default=4.0, gt=0)
-    """Softens the answers of teacher and student."""
-    alpha: Fraction = 0.9
-    """Weight of the teacher's answers; 1 - alpha is the weight of the labels."""
-    train: Training = Training(epochs=10)
 
 
 class Prune(Strict):
@@ -173,6 +145,7 @@ class Benchmark(Strict):
 class Stages(Strict):
     """What is done, in this order; a stage set to null is left out."""
 
+    answers: Answers = Answers()
     distill: Distill | None = Distill()
     prune: Prune | None = None
     export: Export = Export()

@@ -45,6 +45,31 @@ class SilentProgress:
         """Says nothing."""
 
 
+class Company(Protocol):
+    """The processes that run one stage together, each on its share of the work."""
+
+    @property
+    def rank(self) -> int:
+        """Which of them this process is, from 0; the first one writes what all made."""
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+
+    def wait(self) -> None:
+        """Goes on when all have come here."""
+
+
+class Alone:
+    """One process, which is the usual case."""
+
+    rank = 0
+    size = 1
+
+    def wait(self) -> None:
+        """Waits for nobody."""
+
+
 @dataclass(frozen=True)
 class StageContext:
     """What a stage is given beside its own inputs."""
@@ -54,6 +79,11 @@ class StageContext:
     seed: int = 0
     threads: int = 1
     progress: Progress = field(default_factory=SilentProgress)
+    checkpoint: Path | None = None
+    """Folder for work half done: a killed step finds there what it had written, and the folder goes
+    when the step is whole. None: the step begins anew each time. Whoever reads there checks what
+    it reads, and what comes out must be the same with it and without."""
+    company: Company = field(default_factory=Alone)
 
 
 @dataclass(frozen=True)

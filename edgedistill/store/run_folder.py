@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MANIFEST = "step.json"
 _UNFINISHED = ".unfinished-"
+_CHECKPOINT = ".checkpoint-"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -65,6 +66,8 @@ class RunFolder:
             ) from error
         for leftover in self._steps.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
+        for checkpoint in self._steps.glob(f"{_CHECKPOINT}*"):
+            _remove_empty(checkpoint)
         return self
 
     def __exit__(
@@ -107,7 +110,7 @@ class RunFolder:
         key: str,
         *,
         inputs: Mapping[str, str],
-        work: Callable[[Path], Mapping[str, Any]],
+        work: Callable[[Path, Path], Mapping[str, Any]],
     ) -> StoredStep:
         """Makes a step: it appears whole under its place, or not at all.
 
@@ -115,24 +118,36 @@ class RunFolder:
             name: The step's name, a part of the folder's.
             key: The step's content-addressed key.
             inputs: Role to key of what it was made from, for the manifest.
-            work: Writes files into the folder it is given and returns facts in JSON values.
+            work: Writes files into the first folder it is given and returns facts in JSON
+                values; what it writes into the second outlives a kill and is there when the same
+                step is made again, and goes when the step is whole.
 
         Raises:
             DiskFullError: If there is no room left.
         """
         unfinished = self._steps / f"{_UNFINISHED}{name}-{key[:16]}"
+        checkpoint = self._steps / f"{_CHECKPOINT}{name}-{key[:16]}"
         try:
             with _disk_space(self.root):
                 unfinished.mkdir(parents=True)
-                facts = dict(work(unfinished))
+                checkpoint.mkdir(exist_ok=True)
+                facts = dict(work(unfinished, checkpoint))
                 _write_manifest(unfinished, name=name, key=key, inputs=inputs, facts=facts)
                 _flush(unfinished)
                 unfinished.rename(self._place(name, key))
                 _flush_folder(self._steps)
+            shutil.rmtree(checkpoint)
         finally:
             if unfinished.exists():
                 shutil.rmtree(unfinished)
+            if checkpoint.exists():
+                _remove_empty(checkpoint)
         return StoredStep(name=name, key=key, folder=self._place(name, key), facts=facts)
+
+    def tidy(self) -> None:
+        """Removes what killed steps had half done and nobody asked for again."""
+        for leftover in self._steps.glob(f"{_CHECKPOINT}*"):
+            shutil.rmtree(leftover)
 
     def write(self, relative: str, content: bytes) -> Path:
         """Writes a file beside the steps: the old content stays until the new one is whole."""
@@ -251,6 +266,11 @@ def _files_match(folder: Path, manifest: Mapping[str, Any]) -> bool:
         if file_sha256(path) != stored["sha256"]:
             return False
     return True
+
+
+def _remove_empty(folder: Path) -> None:
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _flush(folder: Path) -> None:

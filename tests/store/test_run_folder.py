@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 KEY = "ab" * 32
 
 
-def _write(text: str) -> Callable[[Path], dict[str, int]]:
-    def work(folder: Path) -> dict[str, int]:
+def _write(text: str) -> Callable[[Path, Path], dict[str, int]]:
+    def work(folder: Path, _checkpoint: Path) -> dict[str, int]:
         (folder / "result.txt").write_text(text)
         return {"length": len(text)}
 
@@ -40,7 +40,7 @@ def test_a_finished_step_is_found_again_with_its_facts(tmp_path: Path) -> None:
 
 
 def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def work(folder: Path) -> dict[str, int]:
+    def work(folder: Path, _checkpoint: Path) -> dict[str, int]:
         (folder / "half.txt").write_text("half")
         raise ValueError("broken")
 
@@ -70,7 +70,9 @@ def test_a_damaged_step_counts_as_absent(tmp_path: Path, damage: str) -> None:
 def test_facts_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         with pytest.raises(ValueError, match="not JSON compliant"):
-            run.make("distill", KEY, inputs={}, work=lambda _folder: {"loss": float("nan")})
+            run.make(
+                "distill", KEY, inputs={}, work=lambda _folder, _checkpoint: {"loss": float("nan")}
+            )
         assert run.find("distill", KEY) is None
 
 
@@ -97,7 +99,7 @@ def test_a_killed_process_leaves_no_half_step_and_no_lock(tmp_path: Path) -> Non
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from edgedistill.store import RunFolder\n"
-        "def work(folder):\n"
+        "def work(folder, _checkpoint):\n"
         "    (folder / 'half.txt').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "with RunFolder(Path(sys.argv[1])) as run:\n"
@@ -105,14 +107,14 @@ def test_a_killed_process_leaves_no_half_step_and_no_lock(tmp_path: Path) -> Non
     )
     ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert len(list((tmp_path / "steps").iterdir())) == 1
+    assert list((tmp_path / "steps").glob(".unfinished-*"))
     with RunFolder(tmp_path) as run:
         assert list((tmp_path / "steps").iterdir()) == []
         assert run.find("distill", KEY) is None
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
-    def work(_folder: Path) -> dict[str, int]:
+    def work(_folder: Path, _checkpoint: Path) -> dict[str, int]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with RunFolder(tmp_path) as run, pytest.raises(DiskFullError, match="the disk is full"):
@@ -152,3 +154,32 @@ def test_a_key_changes_with_each_thing_that_went_in() -> None:
     }
     assert len(keys) == 5
     assert key() == key()
+
+
+def test_what_a_killed_step_had_half_done_is_there_when_it_is_made_again(tmp_path: Path) -> None:
+    def first(_folder: Path, checkpoint: Path) -> dict[str, int]:
+        (checkpoint / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    def second(folder: Path, checkpoint: Path) -> dict[str, int]:
+        (folder / "whole.txt").write_text((checkpoint / "half.txt").read_text() + " and half")
+        return {}
+
+    with RunFolder(tmp_path) as run, pytest.raises(KeyboardInterrupt):
+        run.make("distill", KEY, inputs={}, work=first)
+    with RunFolder(tmp_path) as run:
+        step = run.make("distill", KEY, inputs={}, work=second)
+    assert (step.folder / "whole.txt").read_text() == "half and half"
+    assert [path.name for path in (tmp_path / "steps").iterdir()] == [step.folder.name]
+
+
+def test_half_done_work_that_nobody_asks_for_again_is_tidied_away(tmp_path: Path) -> None:
+    def half(_folder: Path, checkpoint: Path) -> dict[str, int]:
+        (checkpoint / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with RunFolder(tmp_path) as run, pytest.raises(KeyboardInterrupt):
+        run.make("distill", KEY, inputs={}, work=half)
+    with RunFolder(tmp_path) as run:
+        run.tidy()
+    assert list((tmp_path / "steps").iterdir()) == []

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edgedistill.core.recipe import Training
+    from edgedistill.core.learning import Training
     from edgedistill.core.stage import Advance, StageContext
     from edgedistill.data import Dataset, Split
     from edgedistill.models import Network

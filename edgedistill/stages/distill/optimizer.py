@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from edgedistill.core.recipe import Training
+    from edgedistill.core.learning import Training
 
 _MOMENTUM = 0.9
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)

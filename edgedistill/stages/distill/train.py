@@ -16,7 +16,7 @@ from edgedistill.tasks import UNLABELLED
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgedistill.core.recipe import Training
+    from edgedistill.core.learning import Training
     from edgedistill.core.stage import StageContext
     from edgedistill.data import Dataset
     from edgedistill.models import Network

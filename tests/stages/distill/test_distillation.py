@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from edgedistill import models
-from edgedistill.core.recipe import Augmentation, Distill, Training
+from edgedistill.core.learning import Distill, Training
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
 from edgedistill.errors import InputError
 from edgedistill.stages.distill.answers import Teach, open_answers

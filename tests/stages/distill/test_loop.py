@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from edgedistill import tasks
-from edgedistill.core.recipe import Augmentation, Model, Training
+from edgedistill.core.learning import Training
+from edgedistill.core.recipe import Augmentation, Model
 from edgedistill.errors import InputError
 from edgedistill.models import Network
 from edgedistill.stages.distill.loop import Batch, Lesson, learn

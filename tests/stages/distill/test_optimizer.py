@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgedistill.core.recipe import Training
+from edgedistill.core.learning import Training
 from edgedistill.stages.distill.optimizer import decay_groups, optimizer_of
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgedistill import models, tasks
-from edgedistill.core.recipe import Training
+from edgedistill.core.learning import Training
 from edgedistill.errors import InputError
 from edgedistill.stages.distill.feed import feed_of
 from edgedistill.stages.distill.train import Train
