@@ -59,6 +59,8 @@ def compress(
             err=True,
         )
         raise
+    if run.rank:
+        return
     if not run.steps_made:
         click.echo(f"Nothing to do: all {run.steps_reused} steps are stored in {folder}.")
     show_reports(zip(run.reports.values(), run.gate().verdicts, strict=True), sys.stdout)
