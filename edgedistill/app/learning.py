@@ -15,7 +15,7 @@ from edgedistill.stages.prune.stage import Pruning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgedistill.app.networks import Networks
+    from edgedistill.app.networks import Learner, Networks
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.core.learning import Distill
     from edgedistill.core.recipe import Prune, Recipe
@@ -36,6 +36,8 @@ class LearningRoad:
     """Of the source: read once, for all of its samples enter it."""
     networks: Networks
     plan: Plan
+    learner: Learner
+    """Whose branch this is; all branches share data, teacher and answers."""
 
     def data(self, target: str) -> PlannedStep:
         """The prepared data."""
@@ -101,17 +103,17 @@ class LearningRoad:
 
     def student(self, target: str, config: Distill | None) -> PlannedStep:
         """The student, distilled, or adopted where the recipe leaves distillation out."""
-        source = self.networks.student.source
+        source = self.learner.model.source
         if config is None:
-            self.networks.require_student_weights()
+            self.networks.require_student_weights(self.learner)
             return self.plan.add(
                 "student",
-                f"student: adopt {source}",
-                config={"model": self.networks.student_fingerprint},
+                f"student: {self.called}adopt {source}",
+                config={"model": self.networks.student_fingerprints[self.learner.name]},
                 inputs={"data": self.data(target)},
                 code=ROOMS,
                 make=lambda folders: Adoption(
-                    network=self.networks.fresh_student(open_dataset(folders["data"]))
+                    network=self.networks.fresh_student(self.learner, open_dataset(folders["data"]))
                 ),
                 target=target,
             )
@@ -119,7 +121,7 @@ class LearningRoad:
         def make(folders: Mapping[str, Path]) -> Distillation:
             dataset = open_dataset(folders["data"])
             return Distillation(
-                network=self.networks.fresh_student(dataset),
+                network=self.networks.fresh_student(self.learner, dataset),
                 dataset=dataset,
                 answers=open_answers(folders["answers"]),
                 config=config,
@@ -127,8 +129,11 @@ class LearningRoad:
 
         return self.plan.add(
             "distill",
-            f"distill: {source} learns from the teacher, {_schedule(config)}",
-            config={"model": self.networks.student_fingerprint, "distill": plain(config)},
+            f"distill: {self.called}{source} learns from the teacher, {_schedule(config)}",
+            config={
+                "model": self.networks.student_fingerprints[self.learner.name],
+                "distill": plain(config),
+            },
             inputs={"data": self.data(target), "answers": self.answers(target)},
             code=ROOMS,
             make=make,
@@ -155,7 +160,7 @@ class LearningRoad:
 
         pruned = self.plan.add(
             "prune",
-            f"prune: whole channels, to {config.macs_ratio:g} of the MACs",
+            f"prune: {self.called}whole channels, to {config.macs_ratio:g} of the MACs",
             config={key: value for key, value in plain(config).items() if key != "recover"},
             inputs={"data": self.data(target), "network": base},
             code=("data", "models", "tasks", "stages/prune"),
@@ -166,7 +171,12 @@ class LearningRoad:
 
     def compressed(self, folder: Path) -> Network:
         """The network that a step of the student's road saved."""
-        return self.networks.compressed(folder)
+        return self.networks.compressed(self.learner, folder)
+
+    @property
+    def called(self) -> str:
+        """The student's name in front of what is done to it, where there are several."""
+        return f"{self.learner.name}: " if len(self.networks.learners) > 1 else ""
 
     def _recovered(self, target: str, config: Distill, pruned: PlannedStep) -> PlannedStep:
         def make(folders: Mapping[str, Path]) -> Distillation:
@@ -181,7 +191,8 @@ class LearningRoad:
 
         return self.plan.add(
             "recover",
-            f"recover: the pruned network learns from the same answers, {_schedule(config)}",
+            f"recover: {self.called}the pruned network learns from the same answers, "
+            f"{_schedule(config)}",
             config=plain(config),
             inputs={
                 "data": self.data(target),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgedistill.app.sweep import swept
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
-from edgedistill.core.recipe import Data, Model, Recipe, Target, Teacher
+from edgedistill.core.recipe import Data, Model, Recipe, Student, Students, Target, Teacher
 from edgedistill.core.strict import merge, plain
 from edgedistill.errors import Fault, InputError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.profile import Runtime, TargetProfile
 
-AnyModel = TypeVar("AnyModel", Model, Teacher)
+AnyModel = TypeVar("AnyModel", Model, Student, Teacher)
 _PATH_KINDS = ("image-folder", "npz", "python")
 
 
@@ -47,13 +48,19 @@ class Resolved:
 
 
 def read_recipe(
-    path: str | Path, *, settings: Iterable[str] = (), targets: Iterable[str] = ()
+    path: str | Path,
+    *,
+    settings: Iterable[str] = (),
+    sweeps: Iterable[str] = (),
+    targets: Iterable[str] = (),
 ) -> Resolved:
     """Reads a recipe file, lays overrides over it and resolves it.
 
     Args:
         path: The recipe's YAML file; relative paths in it count from its folder.
         settings: Overrides as `dotted.key=value`; the value is read as YAML.
+        sweeps: What its student is varied in, as `student.key=value,value`: one student for each
+            value, and for each combination where there are several; see `app.sweep`.
         targets: Only these of the recipe's targets, or profiles it does not name yet.
 
     Raises:
@@ -67,6 +74,7 @@ def read_recipe(
         )
     for setting in settings:
         document = merge(document, _parse_setting(setting))
+    document = swept(document, sweeps)
     if chosen := tuple(targets):
         known = document.get("targets")
         known = known if isinstance(known, dict) else {}
@@ -110,7 +118,7 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
             "threads": recipe.threads or len(os.sched_getaffinity(0)),
             "data": _absolute_data(recipe.data, base),
             "teacher": _absolute_model(recipe.teacher, base),
-            "student": None if recipe.student is None else _absolute_model(recipe.student, base),
+            "student": _absolute_students(recipe.student, base),
         }
     )
     return Resolved(recipe=resolved, profiles=profiles)
@@ -173,6 +181,12 @@ def _absolute_model(model: AnyModel, base: Path) -> AnyModel:
     return model.model_copy(
         update={"source": _absolute_source(model.source, base), "weights": weights}
     )
+
+
+def _absolute_students(student: Students | None, base: Path) -> Students | None:
+    if isinstance(student, tuple):
+        return tuple(_absolute_model(one, base) for one in student)
+    return None if student is None else _absolute_model(student, base)
 
 
 def _absolute_source(source: str, base: Path) -> str:
