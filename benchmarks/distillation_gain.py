@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edgedistill.core.recipe import Recipe
     from edgedistill.core.stage import Stage
     from edgedistill.data import Dataset
+    from edgedistill.stages.distill.answers import KeptAnswers
 
 HERE = Path(__file__).resolve().parent
 RECIPE = HERE / "fashion_mnist" / "recipe.yaml"
@@ -66,7 +67,7 @@ class Ground:
     """What all students share."""
 
     dataset: Dataset
-    answers: np.ndarray
+    answers: KeptAnswers
     teacher_accuracy: float
     teacher_from: str
 

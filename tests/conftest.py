@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,3 +32,55 @@ def small_disk(tmp_path: Path) -> Callable[[int], AbstractContextManager[Path]]:
             subprocess.run(["umount", str(disk)], check=True)
 
     return mounted
+
+
+@pytest.fixture(scope="session")
+def onnx_classifier() -> Callable[..., Path]:
+    """Writes a linear classifier, pixels [batch, *shape] times weight [features, classes]."""
+
+    def write(
+        path: Path,
+        weight: np.ndarray[Any, Any],
+        shape: tuple[int, ...],
+        *,
+        bias: np.ndarray[Any, Any] | None = None,
+        batch: str | int = "batch",
+        opset: int = 13,
+        takes: int = TensorProto.FLOAT,
+        name: str = "pixels",
+        ends_in: tuple[str, ...] = (),
+        metadata: dict[str, str] | None = None,
+    ) -> Path:
+        classes = weight.shape[1]
+        bias = np.zeros(classes) if bias is None else bias
+        nodes = [
+            helper.make_node("Cast", [name], ["real"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["real"], ["flat"], axis=1),
+            helper.make_node("Gemm", ["flat", "weight", "bias"], ["out_0"]),
+        ]
+        nodes += [
+            helper.make_node(operator, [f"out_{place}"], [f"out_{place + 1}"])
+            for place, operator in enumerate(ends_in)
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "linear",
+            [helper.make_tensor_value_info(name, takes, [batch, *shape])],
+            [
+                helper.make_tensor_value_info(
+                    f"out_{len(ends_in)}", TensorProto.FLOAT, [batch, classes]
+                )
+            ],
+            [
+                numpy_helper.from_array(weight.astype(np.float32), "weight"),
+                numpy_helper.from_array(bias.astype(np.float32), "bias"),
+            ],
+        )
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7
+        )
+        helper.set_model_props(model, metadata or {})
+        onnx.save(model, path)
+        return path
+
+    return write

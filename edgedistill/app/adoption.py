@@ -22,5 +22,4 @@ class Adoption:
     def run(self, context: StageContext) -> StageResult:
         """Writes the network into the step's folder."""
         models.save(self.network, context.folder)
-        parameters = sum(value.numel() for value in self.network.module.parameters())
-        return StageResult(facts={"parameters": parameters})
+        return StageResult(facts={"parameters": models.count_parameters(self.network)})

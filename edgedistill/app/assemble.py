@@ -214,7 +214,7 @@ class _Clerk:
 def _provenance(resolved: Resolved, road: Road, dataset: Dataset, target: str) -> Provenance:
     recipe = resolved.recipe
     used = [step for step in road.plan.steps if target in step.targets]
-    hf = any(model.source.startswith("hf:") for model in (recipe.teacher, *recipe.students))
+    hf = any(model.source.startswith("hf:") for model in (*recipe.teacher.parts, *recipe.students))
     return Provenance(
         recipe_sha256=text_sha256(resolved.lock()),
         data_sha256=dataset.sha256,

@@ -29,12 +29,14 @@ from edgedistill.app.outcome import (
     state_document,
     waterfall_file,
 )
-from edgedistill.app.pipeline import execute
+from edgedistill.app.pipeline import execute, follow
 from edgedistill.app.plan import tree
 from edgedistill.app.resolve import resolve
 from edgedistill.app.road import lay_road
 from edgedistill.app.shipping import MODEL_FILE
+from edgedistill.company import company_of_launch
 from edgedistill.core.recipe import Recipe
+from edgedistill.core.report import Report
 from edgedistill.core.stage import SilentProgress
 from edgedistill.data import open_dataset, open_source
 from edgedistill.gate.judge import judge
@@ -54,8 +56,7 @@ if TYPE_CHECKING:
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Road, TargetRoad
     from edgedistill.core.budget import Budget
-    from edgedistill.core.report import Report
-    from edgedistill.core.stage import Progress
+    from edgedistill.core.stage import Company, Progress
     from edgedistill.data import Dataset, Source
     from edgedistill.models import Live
 
@@ -145,11 +146,14 @@ def run_recipe(
             machine was disturbed.
         progress: Where the run tells how far it is; None for nobody.
     """
-    progress, out = progress or SilentProgress(), Path(out)
+    company, out = company_of_launch(), Path(out)
+    progress = SilentProgress() if company.rank or progress is None else progress
     _announce_code(resolved, progress)
     networks = Networks(resolved.recipe, live or {})
     source = source or _open_source(resolved)
-    road = lay_road(resolved, source, networks)
+    road = lay_road(resolved, source, networks, company)
+    if company.rank:
+        return _take_part(resolved, road, out, company)
     with RunFolder(out) as run, _same_threads_after():
         if measure_again:
             for step in road.measurements:
@@ -166,6 +170,7 @@ def run_recipe(
             threads=resolved.threads,
             progress=progress,
             checks={road.data.key: begin},
+            company=company,
         )
         notes = _notes(resolved, networks, road, finished)
         reports = {
@@ -175,9 +180,25 @@ def run_recipe(
         for target, report in reports.items():
             _publish(run, report, road.targets[target], finished)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
+    company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
+    company.part()
     return CompressionRun(
         folder=out, reports=reports, steps_made=finished.made, steps_reused=finished.reused
     )
+
+
+def _take_part(resolved: Resolved, road: Road, out: Path, company: Company) -> CompressionRun:
+    """What a process does that is not the first: its share of the common steps, no more."""
+    with _same_threads_after():
+        follow(road.plan, seed=resolved.recipe.seed, threads=resolved.threads, company=company)
+    documents = company.share(None)
+    company.part()
+    reports = {
+        target: Report.read(document, file=f"{TARGETS_FOLDER}/{target}/{REPORT_FILE}")
+        for target, document in documents.items()
+    }
+    steps = len(road.plan.steps)
+    return CompressionRun(out, reports, steps_made=0, steps_reused=steps, rank=company.rank)
 
 
 def plan_lines(
@@ -189,7 +210,8 @@ def plan_lines(
     stored already.
     """
     _announce_code(resolved, progress or SilentProgress())
-    road = lay_road(resolved, _open_source(resolved), Networks(resolved.recipe))
+    networks = Networks(resolved.recipe)
+    road = lay_road(resolved, _open_source(resolved), networks, company_of_launch())
     run = RunFolder(Path(out))
     return tree(
         road.plan,
@@ -220,8 +242,8 @@ def _announce_code(resolved: Resolved, progress: Progress) -> None:
 def _code(resolved: Resolved) -> tuple[str, ...]:
     """The Python functions that the recipe names, as FILE.py:FUNCTION."""
     recipe = resolved.recipe
-    sources = [recipe.data.source, recipe.teacher.source]
-    sources += [student.source for student in recipe.students]
+    networks = (*recipe.teacher.parts, *recipe.students)
+    sources = [recipe.data.source, *(network.source for network in networks)]
     prefix = "python:"
     found = [source.removeprefix(prefix) for source in sources if source.startswith(prefix)]
     return tuple(dict.fromkeys(found))

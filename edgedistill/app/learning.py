@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.app.adoption import Adoption
+from edgedistill.app.lessons import ROOMS, LessonRoad, schedule
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
-from edgedistill.stages.distill import Distillation, Teach, Train, open_answers
+from edgedistill.stages.curate import Curation
+from edgedistill.stages.distill import Teach, Train, open_answers
 from edgedistill.stages.prune.stage import Pruning
 
 if TYPE_CHECKING:
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     from edgedistill.core.recipe import Prune, Recipe
     from edgedistill.data import Source
     from edgedistill.models import Network
-
-ROOMS = ("data", "models", "tasks", "stages/distill")
-"""Whose sources make a trained network what it is."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class LearningRoad:
                 network=network, dataset=dataset, training=training, title="training the teacher"
             )
 
-        title = f"teacher: adopt {model.source}"
+        title = f"teacher: adopt {' and '.join(part.source for part in model.parts)}"
         if training is not None:
             title = f"teacher: train {model.source} on the labels, {training.epochs} epochs"
         return self.plan.add(
@@ -80,23 +79,51 @@ class LearningRoad:
             code=ROOMS,
             make=make,
             target=target,
+            together=training is not None,
         )
 
     def answers(self, target: str) -> PlannedStep:
         """The teacher's answers on every view of every training sample."""
+        config = self.recipe.stages_for(target).answers
         views = self.recipe.data.augmentation.views
         each = "once" if views == 1 else f"in {views} views"
 
         def make(folders: Mapping[str, Path]) -> Teach:
-            dataset = open_dataset(folders["data"])
-            return Teach(network=self.networks.teacher(folders["teacher"]), dataset=dataset)
+            return Teach(
+                network=self.networks.teacher(folders["teacher"]),
+                dataset=open_dataset(folders["data"]),
+                config=config,
+            )
 
         return self.plan.add(
             "answers",
             f"answers: ask the teacher about each training sample {each}",
-            config={},
+            config=plain(config),
             inputs={"data": self.data(target), "teacher": self.teacher(target)},
             code=ROOMS,
+            make=make,
+            target=target,
+            together=True,
+        )
+
+    def heart(self, target: str) -> PlannedStep:
+        """Which training samples are learned, whose labels are believed, and how hard each is."""
+        config = self.recipe.stages_for(target).curate
+
+        def make(folders: Mapping[str, Path]) -> Curation:
+            return Curation(
+                dataset=open_dataset(folders["data"]),
+                answers=open_answers(folders["answers"]),
+                config=config,
+            )
+
+        cut = "scores only" if config is None else "head and tail are cut"
+        return self.plan.add(
+            "curate",
+            f"curate: each training sample by the teacher's answers, {cut}",
+            config={"curate": None if config is None else plain(config)},
+            inputs={"data": self.data(target), "answers": self.answers(target)},
+            code=("data", "tasks", "stages/curate"),
             make=make,
             target=target,
         )
@@ -117,27 +144,11 @@ class LearningRoad:
                 ),
                 target=target,
             )
-
-        def make(folders: Mapping[str, Path]) -> Distillation:
-            dataset = open_dataset(folders["data"])
-            return Distillation(
-                network=self.networks.fresh_student(self.learner, dataset),
-                dataset=dataset,
-                answers=open_answers(folders["answers"]),
-                config=config,
-            )
-
-        return self.plan.add(
+        lessons = LessonRoad(self, target, config)
+        return lessons.taught(
             "distill",
-            f"distill: {self.called}{source} learns from the teacher, {_schedule(config)}",
-            config={
-                "model": self.networks.student_fingerprints[self.learner.name],
-                "distill": plain(config),
-            },
-            inputs={"data": self.data(target), "answers": self.answers(target)},
-            code=ROOMS,
-            make=make,
-            target=target,
+            f"distill: {self.called}{source} learns from the teacher, {schedule(config)}",
+            start=None,
         )
 
     def pruned(self, target: str, config: Prune, base: PlannedStep) -> PlannedStep:
@@ -179,31 +190,12 @@ class LearningRoad:
         return f"{self.learner.name}: " if len(self.networks.learners) > 1 else ""
 
     def _recovered(self, target: str, config: Distill, pruned: PlannedStep) -> PlannedStep:
-        def make(folders: Mapping[str, Path]) -> Distillation:
-            return Distillation(
-                network=self.compressed(folders["network"]),
-                dataset=open_dataset(folders["data"]),
-                answers=open_answers(folders["answers"]),
-                config=config,
-                title="recovering from pruning",
-                recipe_key="stages.prune.recover",
-            )
-
-        return self.plan.add(
+        lessons = LessonRoad(
+            self, target, config, title="recovering from pruning", key="stages.prune.recover"
+        )
+        return lessons.taught(
             "recover",
             f"recover: {self.called}the pruned network learns from the same answers, "
-            f"{_schedule(config)}",
-            config=plain(config),
-            inputs={
-                "data": self.data(target),
-                "answers": self.answers(target),
-                "network": pruned,
-            },
-            code=ROOMS,
-            make=make,
-            target=target,
+            f"{schedule(config)}",
+            start=pruned,
         )
-
-
-def _schedule(config: Distill) -> str:
-    return f"{config.train.epochs} epochs, T {config.temperature:g}, alpha {config.alpha:g}"

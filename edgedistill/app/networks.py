@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill import models
+from edgedistill.app.graph_teachers import require_reportable
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import Signature
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgedistill.core.learning import Training
-    from edgedistill.core.recipe import Model, Recipe
+    from edgedistill.core.recipe import Model, Recipe, Teacher
     from edgedistill.data import Dataset
     from edgedistill.models import Live, Network
 
@@ -60,10 +61,13 @@ class Networks:
         network whatever the seed: then it has loaded them itself.
 
         Raises:
-            InputError: If it has no weights and the recipe does not say how to train it, or it
-                has weights and the recipe says to train it.
+            InputError: If it has no weights and the recipe does not say how to train it, it has
+                weights and the recipe says to train it, or a member of it has none.
         """
         teacher = self.recipe.teacher
+        if teacher.members:
+            self._require_members_weights(teacher)
+            return None
         if not self._brings_weights(teacher, "teacher"):
             if teacher.train is None:
                 raise InputError(
@@ -104,6 +108,21 @@ class Networks:
                 )
             )
 
+    def _require_members_weights(self, teacher: Teacher) -> None:
+        fields = {f"teacher.members.{i}": member for i, member in enumerate(teacher.members)}
+        faults = [
+            Fault(
+                field=field,
+                given=member.source,
+                problem="has no weights, and the members of an ensemble are not trained here",
+                remedy="Give weights: FILE.safetensors",
+            )
+            for field, member in fields.items()
+            if not self._brings_weights(member, field)
+        ]
+        if faults:
+            raise InputError(*faults)
+
     def _brings_weights(self, model: Model, field: str) -> bool:
         """Whether it has weights; a function of the user's own may have loaded them itself."""
         if models.has_weights(model, base=_NO_BASE, live=self.live, field=field):
@@ -115,8 +134,8 @@ class Networks:
     @property
     def from_transformers(self) -> bool:
         """Whether any network comes from transformers."""
-        all_models = (self.recipe.teacher, *self.recipe.students)
-        return any(model.source.startswith("hf:") for model in all_models)
+        parts = (*self.recipe.teacher.parts, *self.recipe.students)
+        return any(model.source.startswith("hf:") for model in parts)
 
     @cached_property
     def teacher_fingerprint(self) -> str:
@@ -135,7 +154,9 @@ class Networks:
 
     def fresh_teacher(self, dataset: Dataset) -> Network:
         """The teacher as its source gives it."""
-        return self._fresh(self.recipe.teacher, dataset, "teacher")
+        network = self._fresh(self.recipe.teacher, dataset, "teacher")
+        require_reportable(network, dataset)
+        return network
 
     def fresh_student(self, student: Learner, dataset: Dataset) -> Network:
         """A student as its source gives it, its weights drawn from the recipe's seed."""

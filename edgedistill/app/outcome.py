@@ -39,6 +39,8 @@ class CompressionRun:
     steps_made: int
     """How many steps this call ran; 0 where all was stored already."""
     steps_reused: int
+    rank: int = 0
+    """Of this process among those that made the run together; the first one speaks for all."""
 
     @property
     def candidates(self) -> dict[str, tuple[Row, ...]]:

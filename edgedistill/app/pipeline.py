@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.core.stage import StageContext
+from edgedistill.core.stage import SilentProgress, StageContext
+from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from typing import Any
 
     from edgedistill.app.plan import Plan, PlannedStep
-    from edgedistill.core.stage import Progress
+    from edgedistill.core.stage import Company, Progress
     from edgedistill.store import RunFolder, StoredStep
 
 
@@ -45,8 +46,9 @@ def execute(
     threads: int,
     progress: Progress,
     checks: Mapping[str, Callable[[Path], None]],
+    company: Company,
 ) -> Finished:
-    """Runs what is missing, in order.
+    """Runs what is missing, in order; steps that several processes share call the others in.
 
     Args:
         plan: The plan.
@@ -55,36 +57,83 @@ def execute(
         threads: Processor threads for training.
         progress: Where the run tells how far it is.
         checks: Step key to what is called with its folder before any later step runs.
+        company: The processes of this run, of which this is the first.
     """
     stored: dict[str, StoredStep] = {}
     made = 0
+
+    def make(step: PlannedStep) -> StoredStep:
+        folders = {role: stored[key].folder for role, key in step.inputs.items()}
+
+        def work(folder: Path, checkpoint: Path) -> Mapping[str, Any]:
+            places = _Places(folders, folder, checkpoint)
+            if not step.together:
+                return places.run(step, StageContext(folder, seed, threads, progress, checkpoint))
+            company.share(places.call(step))
+            context = StageContext(folder, seed, threads, progress, checkpoint, company)
+            return places.run(step, context)
+
+        return run.make(step.name, step.key, inputs=dict(step.inputs), work=work)
+
     for place, step in enumerate(plan.steps, start=1):
         found = run.find(step.name, step.key)
         if found is None:
             progress.say(f"[{place}/{len(plan.steps)}] {step.title}")
-            found = _make(step, run, stored, seed=seed, threads=threads, progress=progress)
+            found = make(step)
             made += 1
         stored[step.key] = found
         if step.key in checks:
             checks[step.key](found.folder)
+    company.share(None)
     run.tidy()
     return Finished(steps=stored, made=made, reused=len(plan.steps) - made)
 
 
-def _make(
-    step: PlannedStep,
-    run: RunFolder,
-    stored: Mapping[str, StoredStep],
-    *,
-    seed: int,
-    threads: int,
-    progress: Progress,
-) -> StoredStep:
-    folders = {role: stored[key].folder for role, key in step.inputs.items()}
+def follow(plan: Plan, *, seed: int, threads: int, company: Company) -> None:
+    """Takes part in the steps that the first process calls the others to, until it has all.
 
-    def work(folder: Path, checkpoint: Path) -> Mapping[str, Any]:
-        stage = step.make(folders)
-        context = StageContext(folder, seed, threads, progress, checkpoint)
-        return stage.run(context).facts
+    Args:
+        plan: The plan, the same as the first process has.
+        seed: The recipe's seed.
+        threads: Processor threads for training.
+        company: The processes of this run, of which this is not the first.
 
-    return run.make(step.name, step.key, inputs=dict(step.inputs), work=work)
+    Raises:
+        InputError: If the first process is at a step that this one has not planned.
+    """
+    while (call := company.share(None)) is not None:
+        step = plan.find(call["key"])
+        if step is None:
+            raise InputError(
+                Fault(
+                    problem="the processes of this run have planned different steps",
+                    remedy="Start all with the same recipe, data, library versions and kind of "
+                    "processor",
+                )
+            )
+        folders = {role: Path(folder) for role, folder in call["inputs"].items()}
+        places = _Places(folders, Path(call["folder"]), Path(call["checkpoint"]))
+        silent = SilentProgress()
+        context = StageContext(places.folder, seed, threads, silent, places.checkpoint, company)
+        places.run(step, context)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The folders of one step at work."""
+
+    inputs: Mapping[str, Path]
+    folder: Path
+    checkpoint: Path
+
+    def run(self, step: PlannedStep, context: StageContext) -> Mapping[str, Any]:
+        return step.make(self.inputs).run(context).facts
+
+    def call(self, step: PlannedStep) -> dict[str, Any]:
+        """What the other processes must know to take part."""
+        inputs = {role: str(folder.resolve()) for role, folder in self.inputs.items()}
+        places = {
+            "folder": str(self.folder.resolve()),
+            "checkpoint": str(self.checkpoint.resolve()),
+        }
+        return {"key": step.key, "inputs": inputs, **places}

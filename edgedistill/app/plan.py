@@ -35,6 +35,8 @@ class PlannedStep:
     """Builds the stage from role to folder of its inputs; called only if the step must run."""
     targets: tuple[str, ...]
     """Which targets need it."""
+    together: bool
+    """Whether all processes of the run work on it; else the first does alone."""
 
 
 @dataclass
@@ -54,9 +56,9 @@ class Plan:
         """All steps, inputs first."""
         return tuple(self._steps.values())
 
-    def step(self, key: str) -> PlannedStep:
-        """The step with this key."""
-        return self._steps[key]
+    def find(self, key: str) -> PlannedStep | None:
+        """The step with this key, or None."""
+        return self._steps.get(key)
 
     def add(  # noqa: PLR0913  # a step is all of these; all but two by keyword
         self,
@@ -69,6 +71,7 @@ class Plan:
         make: Callable[[Mapping[str, Path]], Stage],
         target: str,
         seeded: bool = True,
+        together: bool = False,
     ) -> PlannedStep:
         """Adds a step, or joins the target to the same step if another target planned it.
 
@@ -81,6 +84,7 @@ class Plan:
             make: Builds the stage from role to folder.
             target: The target that needs the step.
             seeded: Whether its bytes depend on the recipe's seed and threads.
+            together: Whether all processes of the run work on it.
         """
         keys = {role: step.key for role, step in inputs.items()}
         key = step_key(
@@ -103,6 +107,7 @@ class Plan:
             parent=parent,
             make=make,
             targets=targets,
+            together=together,
         )
         self._steps[key] = step
         self._join(step, target)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from edgedistill.core.profile import Runtime, TargetProfile
 
 AnyModel = TypeVar("AnyModel", Model, Student, Teacher)
-_PATH_KINDS = ("image-folder", "npz", "python")
+_PATH_KINDS = ("image-folder", "npz", "onnx", "python")
+_TEACHERS_ONLY = ("ensemble", "onnx")
+"""Kinds of sources that can be asked, but not trained, pruned or quantized."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,10 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
     """Fills in what a recipe leaves open: absolute paths, threads, profiles.
 
     Raises:
-        InputError: If a target or its runtime does not exist, or a file is missing.
+        InputError: If a target or its runtime does not exist, a file is missing, or what is to be
+            compressed can only teach.
     """
-    faults: list[Fault] = []
+    faults = _compressible_faults(recipe, file)
     profiles: dict[str, TargetProfile] = {}
     targets: dict[str, Target] = {}
     for key, target in recipe.targets.items():
@@ -140,6 +143,37 @@ def _runtime_faults(
     ]
 
 
+def _compressible_faults(recipe: Recipe, file: str | Path) -> list[Fault]:
+    if not recipe.students and _only_teaches(recipe.teacher):
+        return [
+            Fault(
+                file=file,
+                field="student",
+                problem=f"is missing, and the teacher {recipe.teacher.source} cannot be compressed "
+                "itself",
+                remedy="Give the network to be compressed as builtin:NAME, "
+                "python:FILE.py:FUNCTION or hf:DIR_OR_ID",
+            )
+        ]
+    listed = isinstance(recipe.student, tuple)
+    return [
+        Fault(
+            file=file,
+            field=f"student.{place}.source" if listed else "student.source",
+            given=student.source,
+            problem="is a teacher only: it can be asked, but not trained",
+            remedy="Give it as the teacher, and a student as builtin:NAME, "
+            "python:FILE.py:FUNCTION or hf:DIR_OR_ID",
+        )
+        for place, student in enumerate(recipe.students)
+        if _only_teaches(student)
+    ]
+
+
+def _only_teaches(model: Model) -> bool:
+    return model.source.partition(":")[0] in _TEACHERS_ONLY
+
+
 def _parse_setting(setting: str) -> dict[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or not key or not all(key.split(".")):
@@ -177,10 +211,13 @@ def _absolute_data(data: Data, base: Path) -> Data:
 
 
 def _absolute_model(model: AnyModel, base: Path) -> AnyModel:
-    weights = str(base / model.weights) if model.weights else None
-    return model.model_copy(
-        update={"source": _absolute_source(model.source, base), "weights": weights}
-    )
+    changes: dict[str, Any] = {
+        "source": _absolute_source(model.source, base),
+        "weights": str(base / model.weights) if model.weights else None,
+    }
+    if isinstance(model, Teacher):
+        changes["members"] = tuple(_absolute_model(member, base) for member in model.members)
+    return model.model_copy(update=changes)
 
 
 def _absolute_students(student: Students | None, base: Path) -> Students | None:

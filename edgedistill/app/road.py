@@ -9,6 +9,7 @@ from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.learning import LearningRoad
 from edgedistill.app.plan import Plan
 from edgedistill.app.shipping import ShippingRoad
+from edgedistill.core.stage import Alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
     from edgedistill.core.report import Step
+    from edgedistill.core.stage import Company
     from edgedistill.data import Source
 
 
@@ -60,23 +62,33 @@ class Road:
         return tuple(step for step in found if step is not None)
 
 
-def lay_road(resolved: Resolved, source: Source, networks: Networks) -> Road:
+def lay_road(
+    resolved: Resolved, source: Source, networks: Networks, company: Company | None = None
+) -> Road:
     """Plans every step of every target.
 
     Args:
         resolved: The recipe and the profiles of its targets.
         source: The data.
         networks: Where teacher and student come from.
+        company: The processes that will train, of which several round otherwise than one; None for
+            one.
 
     Raises:
         InputError: If data or a network's source cannot be read.
     """
+    company = Alone() if company is None else company
     plan = Plan(
         libraries={
             **versions(hf=networks.from_transformers),
             "processor": processor_class(),
         },
-        training={"threads": str(resolved.threads), "seed": str(resolved.recipe.seed)},
+        training={
+            "threads": str(resolved.threads),
+            "seed": str(resolved.recipe.seed),
+            "processes": str(company.size),
+            "device": company.device.partition(":")[0],
+        },
     )
     fingerprint = source.fingerprint()
     students = tuple(

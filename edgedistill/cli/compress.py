@@ -69,6 +69,8 @@ def compress(  # noqa: PLR0913  # one for each option
             err=True,
         )
         raise
+    if run.rank:
+        return
     if not run.steps_made:
         click.echo(f"Nothing to do: all {run.steps_reused} steps are stored in {folder}.")
     show_reports(zip(run.reports.values(), run.gate().verdicts, strict=True), sys.stdout)

@@ -96,8 +96,11 @@ class Distill(Strict):
     layers: tuple[LayerPair, ...] = Field(default=(), strict=False)
     """Layers that learn from layers of the teacher."""
     curriculum: Curriculum | None = None
+    """Easy samples first; null for all from the start."""
     feedback: Feedback | None = None
+    """Rounds in which the student's errors are replayed; null for none."""
     train: Training = Training(epochs=10)
+    """How the lesson is trained."""
 
     @model_validator(mode="after")
     def _something_teaches(self) -> Self:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edgedistill.core.budget import Budget
+from edgedistill.core.curation import Curate
 from edgedistill.core.learning import Answers, Distill, Fraction, Share, Training
 from edgedistill.core.naming import MAX_LENGTH, NAME, student_name, told_apart
 from edgedistill.core.preprocessing import Preprocessing
@@ -83,11 +84,21 @@ class Model(Strict):
     """Where a network comes from."""
 
     source: str
-    """builtin:NAME, python:FILE.py:FUNCTION, or hf:DIR_OR_ID."""
+    """builtin:NAME, python:FILE.py:FUNCTION or hf:DIR_OR_ID; a teacher or a member of one may be
+    onnx:FILE.onnx too, and a teacher an ensemble."""
     args: dict[str, Argument] = Field(default_factory=dict)
     """Arguments of the function that builds it."""
     weights: str | None = None
     """A .safetensors file with its weights."""
+
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """The networks it is made of: itself, or the members of an ensemble."""
+        return (self,)
+
+
+ENSEMBLE = "ensemble"
+"""The source of a teacher that is several networks."""
 
 
 class Teacher(Model):
@@ -95,6 +106,42 @@ class Teacher(Model):
 
     train: Training | None = None
     """How to train it where it has no weights."""
+    members: tuple[Model, ...] = Field(default=(), strict=False)
+    """Of source ensemble: the networks that answer together, at least two, each with weights."""
+    combine: Literal["probabilities", "logits"] = "probabilities"
+    """Of source ensemble: what of the members is averaged."""
+
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """The networks it is made of: itself, or the members of an ensemble."""
+        return self.members or (self,)
+
+    @model_validator(mode="after")
+    def _members_are_an_ensembles(self) -> Self:
+        if self.source != ENSEMBLE:
+            if self.members or self.combine != "probabilities":
+                raise ValueError(
+                    "members and combine are for an ensemble. Set source: ensemble, or leave them "
+                    "out"
+                )
+            return self
+        if len(self.members) < 2:
+            raise ValueError(
+                "an ensemble is two networks at least. Give members: a list of sources with weights"
+            )
+        if self.train is not None:
+            raise ValueError(
+                "an ensemble is not trained here, its members have their weights. Leave train out"
+            )
+        if self.args or self.weights:
+            raise ValueError(
+                "args and weights belong to the members of an ensemble. Give them there"
+            )
+        if any(member.source == ENSEMBLE for member in self.members):
+            raise ValueError(
+                "a member cannot be an ensemble itself. Name its members here, one by one"
+            )
+        return self
 
 
 class Student(Model):
@@ -168,6 +215,8 @@ class Stages(Strict):
     """What is done, in this order; a stage set to null is left out."""
 
     answers: Answers = Answers()
+    curate: Curate | None = None
+    """Head and tail are cut off what the student learns from; null keeps all samples."""
     distill: Distill | None = Distill()
     prune: Prune | None = None
     export: Export = Export()

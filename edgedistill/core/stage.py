@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,7 +46,10 @@ class SilentProgress:
 
 
 class Company(Protocol):
-    """The processes that run one stage together, each on its share of the work."""
+    """The processes that run one stage together, each on its share of the work.
+
+    Tensors are torch's; this floor does not know them.
+    """
 
     @property
     def rank(self) -> int:
@@ -56,18 +59,60 @@ class Company(Protocol):
     def size(self) -> int:
         """How many they are."""
 
+    @property
+    def device(self) -> str:
+        """Where this process computes, as torch names it: cpu, cuda:0."""
+
     def wait(self) -> None:
         """Goes on when all have come here."""
 
+    def gather(self, tensor: Any) -> Any:
+        """The tensors `[n, ...]` of all, one after the other in the order of the ranks.
+
+        No gradient flows into what comes from the others.
+        """
+
+    def sum(self, tensor: Any) -> Any:
+        """The sum of the tensors of all."""
+
+    def share(self, value: Any) -> Any:
+        """The value of the first of them, plain data, given to all."""
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Inside, a network computes in half precision where the device is good at it."""
+
+    def part(self) -> None:
+        """Ends the company; what a process still does it does alone."""
+
 
 class Alone:
-    """One process, which is the usual case."""
+    """One process on the processor, which is the usual case."""
 
     rank = 0
     size = 1
+    device = "cpu"
 
     def wait(self) -> None:
         """Waits for nobody."""
+
+    def gather(self, tensor: Any) -> Any:
+        """The tensor itself."""
+        return tensor
+
+    def sum(self, tensor: Any) -> Any:
+        """The tensor itself."""
+        return tensor
+
+    def share(self, value: Any) -> Any:
+        """The value itself."""
+        return value
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Computes in the precision of the weights."""
+        return nullcontext()
+
+    def part(self) -> None:
+        """Has nobody to part from."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edgedistill.core.recipe import Teacher
 from edgedistill.errors import Fault, InputError
-from edgedistill.models import hugging_face, processor, sources, weights
+from edgedistill.models import hugging_face, onnx_graph, processor, sources, weights
+from edgedistill.models.ensemble import Ensemble
 from edgedistill.models.signature import Signature, logits
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ def build(
 ) -> torch.nn.Module:
     """A network as the recipe describes it, in eval mode; equal arguments give equal weights.
 
+    The members of an ensemble are built one by one, each as it would be alone.
+
     Args:
         model: The recipe's model.
         signature: What the data gives and wants.
@@ -90,6 +94,20 @@ def build(
             data's inputs, or gives another number of outputs.
         MissingExtraError: If `hf:` is asked for and transformers is not installed.
     """
+    if isinstance(model, Teacher) and model.members:
+        built = [
+            build(
+                member,
+                signature,
+                base=base,
+                seed=seed,
+                live=live,
+                preprocessing=preprocessing,
+                field=f"{field}.members.{place}",
+            )
+            for place, member in enumerate(model.members)
+        ]
+        return Ensemble(built, model.combine).eval()
     own_weights = model.weights is None
     with seeded(seed):
         module = sources.construct(
@@ -109,6 +127,8 @@ def build(
     if kind == "hf" and own_weights and preprocessing is not None:
         folder = hugging_face.folder_of(name, base=base, field=field)
         processor.require_preprocessing(folder, preprocessing, field=field)
+    if isinstance(module, onnx_graph.GraphModule):
+        _check_graph(module, signature, base / name, preprocessing, field)
     _check_finite(module, model, field)
     return module
 
@@ -151,6 +171,18 @@ def check_outputs(module: torch.nn.Module, signature: Signature, *, field: str, 
             remedy=f"Make its last layer give {signature.classes} logits per sample",
         )
     )
+
+
+def _check_graph(
+    module: onnx_graph.GraphModule,
+    signature: Signature,
+    file: Path,
+    preprocessing: Preprocessing | None,
+    field: str,
+) -> None:
+    if preprocessing is not None:
+        weights.require_preprocessing(module.preprocessing, preprocessing, file=file, field=field)
+    onnx_graph.require_logits(module, signature)
 
 
 def _check_finite(module: torch.nn.Module, model: Model, field: str) -> None:

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from edgedistill.core.recipe import Teacher
 from edgedistill.core.strict import plain
-from edgedistill.models import hugging_face, python_source, sources, weights, zoo
+from edgedistill.models import (
+    hugging_face,
+    onnx_file,
+    onnx_graph,
+    python_source,
+    sources,
+    weights,
+    zoo,
+)
 from edgedistill.models.building import seeded
 
 if TYPE_CHECKING:
@@ -34,15 +43,22 @@ def fingerprint(
     """The SHA-256 (hex) of a network's source, arguments and weights; no path enters it.
 
     `python:` counts the text of its own file and the network that it builds, so that a change in
-    what the file imports or loads counts too. `hf:` counts configuration and weights, `live:` the
-    source text of the module's classes, their settings, its structure and its tensors.
+    what the file imports or loads counts too. `hf:` counts configuration and weights, `onnx:` the
+    file and those that hold its weights, `live:` the source text of the module's classes, their
+    settings, its structure and its tensors, an ensemble its members and how they are combined.
 
     Raises:
         InputError: If a file is absent, or source or arguments are wrong.
     """
     kind, name = sources.split(model, field=field)
     parts: dict[str, Any] = {"kind": kind}
-    if kind == "builtin":
+    if isinstance(model, Teacher) and model.members:
+        parts["combine"] = model.combine
+        parts["members"] = [
+            fingerprint(member, base=base, live=live, field=f"{field}.members.{place}")
+            for place, member in enumerate(model.members)
+        ]
+    elif kind == "builtin":
         parts["name"] = name
         parts["args"] = plain(zoo.arguments(name, model.args, field=field))
         parts["code"] = hashlib.sha256(inspect.getsource(zoo).encode()).hexdigest()
@@ -56,6 +72,9 @@ def fingerprint(
         folder = hugging_face.folder_of(name, base=base, field=field)
         parts["args"] = model.args
         parts["files"] = {path.name: _file(path) for path in hugging_face.files(folder)}
+    elif kind == "onnx":
+        onnx_graph.require_plain(model, field=field)
+        parts["files"] = [_file(path) for path in onnx_file.files(base / name, field=field)]
     else:
         parts["module"] = _module(sources.live_module(name, live, field=field))
     if model.weights is not None:

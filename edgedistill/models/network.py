@@ -1,20 +1,24 @@
 """A network with all that is needed to make it again, and how it is kept on disk.
 
 A saved network is its weights and the history of its pruning. Its layers come from its source
-each time, so nothing that is loaded can run code.
+each time, so nothing that is loaded can run code. An ONNX file is kept whole, and an ensemble as
+its members, each in a folder of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from edgedistill.core.preprocessing import Preprocessing
+from edgedistill.core.recipe import Teacher
 from edgedistill.core.strict import Strict
 from edgedistill.errors import Fault, InputError
-from edgedistill.models import building, sources, surgery, weights
+from edgedistill.models import building, onnx_graph, sources, surgery, weights
+from edgedistill.models.ensemble import Ensemble
+from edgedistill.models.onnx_graph import GraphModule
 from edgedistill.models.signature import Signature
 from edgedistill.models.surgery import History
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 RECORD = "network.json"
 WEIGHTS = "weights.safetensors"
+GRAPH = "graph.onnx"
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class _Record(Strict):
     attention_heads: dict[str, int]
     history: History
 
+    @property
+    def signature(self) -> Signature:
+        return Signature(self.inputs, self.classes, self.dtypes)
+
 
 def create(
     model: Model,
@@ -96,24 +105,41 @@ def create(
     return Network(module, model, signature, preprocessing, seed=seed)
 
 
+def members(network: Network) -> tuple[Network, ...]:
+    """The members of an ensemble as networks of their own; empty for any other network."""
+    if not isinstance(network.module, Ensemble):
+        return ()
+    pairs = zip(network.module.members, network.model.parts, strict=True)
+    return tuple(replace(network, module=module, model=model) for module, model in pairs)
+
+
+def count_parameters(network: Network) -> int:
+    """Elements of all parameters, and of the constants of a network that is an ONNX file."""
+    module = network.module
+    graphs = [part for part in module.modules() if isinstance(part, GraphModule)]
+    own = sum(value.numel() for value in module.parameters())
+    return own + sum(graph.parameter_count for graph in graphs)
+
+
 def save(network: Network, folder: Path) -> None:
-    """Writes network.json and weights.safetensors; equal networks give equal bytes.
+    """Writes network.json and the weights; equal networks give equal bytes.
+
+    The weights are weights.safetensors, the whole graph.onnx of an ONNX file, or one folder for
+    each member of an ensemble.
 
     Raises:
         InputError: If the module keeps something in its state dict that is no tensor.
         PromiseError: If a weight is NaN or infinite.
     """
-    state = network.module.state_dict()
-    foreign = [name for name, value in state.items() if not hasattr(value, "shape")]
-    if foreign:
-        raise InputError(
-            Fault(
-                field="source",
-                given=network.model.source,
-                problem=f"the network keeps more than tensors in its state dict: {foreign}",
-                remedy="Remove get_extra_state from its modules",
-            )
-        )
+    together = members(network)
+    for place, member in enumerate(together):
+        inner = _member_folder(folder, place)
+        inner.mkdir()
+        save(member, inner)
+    if isinstance(network.module, GraphModule):
+        (folder / GRAPH).write_bytes(network.module.content)
+    elif not together:
+        _write_weights(network, folder / WEIGHTS)
     record = _Record(
         source=sources.portable(network.model),
         seed=network.seed,
@@ -124,7 +150,6 @@ def save(network: Network, folder: Path) -> None:
         attention_heads=dict(network.attention_heads),
         history=network.history,
     )
-    weights.write(state, folder / WEIGHTS, preprocessing=network.preprocessing)
     (folder / RECORD).write_text(record.model_dump_json() + "\n", encoding="utf-8")
 
 
@@ -138,7 +163,8 @@ def load(
 ) -> Network:
     """Makes a saved network again, bit for bit, in eval mode.
 
-    Builds it fresh from its source, prunes again what was pruned, then loads the weights.
+    Builds it fresh from its source, prunes again what was pruned, then loads the weights. An ONNX
+    file is read from the folder; its source is not needed any more.
 
     Args:
         folder: Where `save` wrote it.
@@ -161,7 +187,60 @@ def load(
                 remedy="Load it with the source it was made from",
             )
         )
-    signature = Signature(record.inputs, record.classes, record.dtypes)
+    module: torch.nn.Module
+    if isinstance(model, Teacher) and model.members:
+        inner = [
+            load(
+                _member_folder(folder, place),
+                model=member,
+                base=base,
+                live=live,
+                field=f"{field}.members.{place}",
+            )
+            for place, member in enumerate(model.members)
+        ]
+        module = Ensemble([network.module for network in inner], model.combine)
+    else:
+        module = _module(record, folder, model=model, base=base, live=live, field=field)
+    return Network(
+        module=module.eval(),
+        model=model,
+        signature=record.signature,
+        preprocessing=record.preprocessing,
+        history=record.history,
+        attention_heads=record.attention_heads,
+        seed=record.seed,
+    )
+
+
+def _write_weights(network: Network, file: Path) -> None:
+    state = network.module.state_dict()
+    foreign = [name for name, value in state.items() if not hasattr(value, "shape")]
+    if foreign:
+        raise InputError(
+            Fault(
+                field="source",
+                given=network.model.source,
+                problem=f"the network keeps more than tensors in its state dict: {foreign}",
+                remedy="Remove get_extra_state from its modules",
+            )
+        )
+    weights.write(state, file, preprocessing=network.preprocessing)
+
+
+def _module(
+    record: _Record,
+    folder: Path,
+    *,
+    model: Model,
+    base: Path,
+    live: Live | None,
+    field: str,
+) -> torch.nn.Module:
+    """A network that is not an ensemble, with its weights."""
+    signature = record.signature
+    if sources.split(model, field=field)[0] == "onnx":
+        return onnx_graph.construct(folder / GRAPH, signature, field=field)
     with building.seeded(record.seed):
         module = sources.construct(
             model, signature, base=base, live=live, field=field, pretrained=False
@@ -175,15 +254,11 @@ def load(
         declared, record.preprocessing, file=folder / WEIGHTS, field=field
     )
     weights.load_into(module, tensors, file=folder / WEIGHTS, field=field)
-    return Network(
-        module=module.eval(),
-        model=model,
-        signature=signature,
-        preprocessing=record.preprocessing,
-        history=record.history,
-        attention_heads=record.attention_heads,
-        seed=record.seed,
-    )
+    return module
+
+
+def _member_folder(folder: Path, place: int) -> Path:
+    return folder / f"member-{place}"
 
 
 def _read(file: Path) -> _Record:

@@ -1,4 +1,4 @@
-"""From a recipe's model to a torch module: `builtin:`, `python:`, `hf:` and `live:`."""
+"""From a recipe's model to a torch module: `builtin:`, `python:`, `hf:`, `onnx:` and `live:`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from edgedistill.core.recipe import ENSEMBLE, Teacher
 from edgedistill.errors import Fault, InputError
-from edgedistill.models import hugging_face, python_source, zoo
+from edgedistill.models import hugging_face, onnx_graph, python_source, zoo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,27 +23,31 @@ if TYPE_CHECKING:
 Live = Mapping[str, nn.Module]
 """Modules handed in through the Python API, by the name that stands after `live:`."""
 
-_KINDS = ("builtin", "python", "hf", "live")
+_KINDS = ("builtin", "python", "hf", "onnx", "live")
+_KNOWN = (
+    "Write builtin:NAME, python:FILE.py:FUNCTION or hf:DIR_OR_ID; a teacher may be onnx:FILE.onnx "
+    "or ensemble too"
+)
 
 
 def split(model: Model, *, field: str = "student") -> tuple[str, str]:
-    """The kind of the source and what stands after the colon.
+    """The kind of the source and what stands after the colon; nothing does after `ensemble`.
 
     Raises:
-        InputError: If the kind is unknown or nothing stands after it.
+        InputError: If the kind is unknown or its name is missing.
     """
     kind, _, name = model.source.partition(":")
     if kind in _KINDS and name:
         return kind, name
-    close = difflib.get_close_matches(kind, _KINDS, n=1)
-    known = "Write builtin:NAME, python:FILE.py:FUNCTION or hf:DIR_OR_ID"
+    problem, remedy = "is not a source of networks", _KNOWN
+    if model.source == ENSEMBLE:
+        if isinstance(model, Teacher):
+            return ENSEMBLE, ""
+        problem, remedy = "is a teacher only", "Give one network here"
+    elif close := difflib.get_close_matches(kind, _KINDS if name else (ENSEMBLE,), n=1):
+        remedy = f"Did you mean '{close[0]}{':' if name else ''}{name}'?"
     raise InputError(
-        Fault(
-            field=f"{field}.source",
-            given=model.source,
-            problem="is not a source of networks",
-            remedy=f"Did you mean '{close[0]}:{name}'?" if close and name else known,
-        )
+        Fault(field=f"{field}.source", given=model.source, problem=problem, remedy=remedy)
     )
 
 
@@ -52,6 +57,8 @@ def portable(model: Model) -> str:
     if kind == "python":
         file, _, function = name.rpartition(":")
         return f"python:{PurePath(file).name}:{function}"
+    if kind == "onnx":
+        return f"onnx:{PurePath(name).name}"
     if kind == "hf" and (name.startswith((".", "/", "~")) or name.count("/") != 1):
         return f"hf:{PurePath(name).name}"
     return model.source
@@ -59,7 +66,7 @@ def portable(model: Model) -> str:
 
 def runs_code(model: Model) -> bool:
     """Whether building this network runs code that the recipe brings."""
-    return model.source.startswith("python:")
+    return any(part.source.startswith("python:") for part in model.parts)
 
 
 def has_weights(
@@ -71,10 +78,15 @@ def has_weights(
         InputError: If the source is unknown, or a live module was not handed in.
     """
     kind, name = split(model, field=field)
+    if kind == ENSEMBLE:
+        return all(
+            has_weights(member, base=base, live=live, field=f"{field}.members.{place}")
+            for place, member in enumerate(model.parts)
+        )
     if kind == "live":
         live_module(name, live, field=field)
         return True
-    if model.weights is not None:
+    if model.weights is not None or kind == "onnx":
         return True
     return kind == "hf" and hugging_face.has_weights(name, base=base)
 
@@ -107,7 +119,7 @@ def construct(
     field: str,
     pretrained: bool,
 ) -> nn.Module:
-    """The network of a source, before the recipe's `weights` are loaded into it.
+    """The network of one source, before the recipe's `weights` are loaded into it.
 
     Args:
         model: The recipe's model.
@@ -129,6 +141,9 @@ def construct(
         return hugging_face.construct(
             name, model.args, base=base, field=field, pretrained=pretrained
         )
+    if kind == "onnx":
+        onnx_graph.require_plain(model, field=field)
+        return onnx_graph.construct(base / name, signature, field=field)
     return _copy(name, model, live, field)
 
 

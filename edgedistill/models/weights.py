@@ -91,7 +91,7 @@ def read(path: Path, *, field: str) -> tuple[dict[str, torch.Tensor], Preprocess
                 remedy="Train it again with a lower learning rate, or take an earlier checkpoint",
             )
         )
-    return tensors, _declared(metadata, path, field)
+    return tensors, declared(metadata, path, field)
 
 
 def write(tensors: Mapping[str, torch.Tensor], path: Path, *, preprocessing: Preprocessing) -> None:
@@ -189,7 +189,12 @@ def not_finite(tensors: Mapping[str, torch.Tensor]) -> str:
     )
 
 
-def _declared(metadata: Mapping[str, str], path: Path, field: str) -> Preprocessing | None:
+def declared(metadata: Mapping[str, str], path: Path, field: str) -> Preprocessing | None:
+    """The preprocessing that a file's metadata declares; None where it declares none.
+
+    Raises:
+        InputError: If what stands there is not one.
+    """
     text = metadata.get(METADATA_KEY)
     if text is None:
         return None

@@ -18,6 +18,9 @@ HERE = Path()
         ("builtn:mlp", "Did you mean 'builtin:mlp'?"),
         ("builtin:", "Write builtin:NAME"),
         ("resnet18", "Write builtin:NAME"),
+        ("onx:a.onnx", "Did you mean 'onnx:a.onnx'?"),
+        ("onnx:", "Write builtin:NAME"),
+        ("ensembel", "Did you mean 'ensemble'?"),
     ],
 )
 def test_unknown_sources_are_refused_with_a_remedy(source: str, remedy: str) -> None:
@@ -36,6 +39,7 @@ def test_unknown_sources_are_refused_with_a_remedy(source: str, remedy: str) -> 
         ("hf:/home/me/vit", "hf:vit"),
         ("hf:./vit", "hf:vit"),
         ("hf:owner/vit", "hf:owner/vit"),
+        ("onnx:/home/me/vit.onnx", "onnx:vit.onnx"),
         ("live:teacher", "live:teacher"),
     ],
 )

@@ -1,136 +1,221 @@
-"""A teacher's answers: asked once on every view of every sample, kept on disk, looked up later."""
+"""A teacher asked once on every view of every sample, its answers kept on disk."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from edgedistill.core.learning import Answers
 from edgedistill.core.stage import StageResult
+from edgedistill.core.strict import plain
 from edgedistill.errors import Fault, InputError, PromiseError
-from edgedistill.stages.distill.feed import feed_of
+from edgedistill.stages.distill.answer_parts import Part, PartFolder, cut
+from edgedistill.stages.distill.answer_rows import RowForm
+from edgedistill.stages.distill.feed import evaluating, feed_of
+from edgedistill.stages.distill.kept_answers import (
+    FACTS_FILE,
+    FILE,
+    AnswerFacts,
+    KeptAnswers,
+    file_bytes,
+    header,
+    open_answers,
+)
 from edgedistill.stages.distill.reproducible import reproducible
 from edgedistill.tasks import UNLABELLED
 from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import BinaryIO
+    from collections.abc import Iterator
 
-    from edgedistill.core.stage import Advance, StageContext
+    from edgedistill.core.stage import StageContext
     from edgedistill.data import Dataset
     from edgedistill.models import Network
     from edgedistill.stages.distill.feed import Feed
 
-_ANSWERS_FILE = "answers.npy"
-_FACTS_FILE = "answers.json"
+__all__ = ["KeptAnswers", "Teach", "open_answers"]
+
 _BATCH_SIZE = 256
-_DTYPE = np.dtype("<f4")
+_FIELD = "stages.answers.max_size_mb"
 
 
 @dataclass(frozen=True, eq=False)
 class Teach:
     """Writes a teacher's logits on every view of every training sample.
 
-    They go to disk batch by batch, so memory stays flat however many samples there are: an array
-    float32 `[views, samples, classes]` in `answers.npy`, made to be mapped into memory.
+    They are asked part by part. A part goes into the checkpoint folder with its checksum, so that
+    a killed step asks again only what it had not; several processes ask every so-manieth part each.
+    A part always holds the same batches and draws from the same seed, so the bytes are the same
+    however often the step was killed and however many processes there were. The first process
+    then joins the parts to `answers.npy`, made to be mapped into memory; until the checkpoint
+    folder goes, they take twice their size on disk. Memory stays flat in the number of samples.
     """
 
     network: Network
     """The teacher; it is asked, never changed."""
     dataset: Dataset
+    config: Answers = field(default_factory=Answers)
 
     def run(self, context: StageContext) -> StageResult:
-        """Asks the teacher.
+        """Asks the teacher what it was not asked before, and joins the answers.
 
         Raises:
-            PromiseError: If an answer is not finite or not of the right shape.
+            InputError: If the answers would be larger on disk than allowed.
+            PromiseError: If an answer is not finite, not of the right shape or too large for
+                float16, or if what another process wrote is not there.
+            ValueError: If there are several processes and no checkpoint folder to meet in.
         """
-        split, path = self.dataset.train, context.folder / _ANSWERS_FILE
-        shape = (split.views, len(split), len(self.dataset.class_names))
-        steps = split.views * -(-len(split) // _BATCH_SIZE)
-        with (
-            reproducible(seed=context.seed, threads=context.threads),
-            context.progress.track("asking the teacher", steps) as advance,
-            path.open("wb") as file,
-        ):
-            header = {"descr": _DTYPE.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            feed = feed_of(self.network)
-            right = [self._ask(feed, view, file, advance) for view in range(split.views)]
-        facts = _facts(shape, right, labelled=int((split.labels != UNLABELLED).sum()))
-        text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
-        (context.folder / _FACTS_FILE).write_text(text, encoding="utf-8")
-        open_answers(context.folder)
-        return StageResult(facts)
-
-    def _ask(self, feed: Feed, view: int, file: BinaryIO, advance: Advance) -> int:
-        """Writes the answers on one view; gives how many of the labelled samples were right."""
-        split, classes, right = self.dataset.train, len(self.dataset.class_names), 0
-        for indices, logits in feed.answers(split, batch_size=_BATCH_SIZE, view=view):
-            self._require_sound(logits, (len(indices), classes))
-            file.write(np.ascontiguousarray(logits, dtype=_DTYPE).tobytes())
-            right += int((logits.argmax(axis=1) == split.labels[indices]).sum())
-            advance()
-        return right
-
-    def _require_sound(self, logits: np.ndarray, shape: tuple[int, int]) -> None:
-        found = None
-        if logits.shape != shape:
-            found = f"shape {list(logits.shape)}"
-        elif not np.isfinite(logits).all():
-            found = f"{int((~np.isfinite(logits)).any(axis=1).sum())} samples with NaN or infinity"
-        if found:
-            raise PromiseError(
-                stage="teach",
-                promised=f"finite answers of shape {list(shape)}",
-                found=found,
-                remedy="Check the teacher's weights, and that the preprocessing of the data is the "
-                "one it was trained with",
-            )
-
-
-def open_answers(folder: Path) -> np.ndarray:
-    """A teacher's answers, float32 `[views, samples, classes]`, mapped into memory, read-only.
-
-    Args:
-        folder: Where `Teach` wrote them.
-
-    Raises:
-        InputError: If they are missing, cut short or not what was written.
-    """
-    path = folder / _ANSWERS_FILE
-    try:
-        answers = np.load(path, mmap_mode="r", allow_pickle=False)
-        facts = json.loads((folder / _FACTS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, str(error)) from error
-    shape = tuple(facts[key] for key in ("views", "samples", "classes"))
-    if answers.shape != shape or answers.dtype != _DTYPE:
-        raise _unreadable(path, f"{answers.dtype} {answers.shape}, expected float32 {shape}")
-    return np.asanyarray(answers)
-
-
-def _unreadable(path: Path, found: str) -> InputError:
-    return InputError(
-        Fault(
-            file=path,
-            problem="the teacher's answers cannot be read",
-            given=found,
-            remedy="Delete the folder of this step and run again; they are asked anew",
+        self._require_room()
+        company, split = context.company, self.dataset.train
+        parts = cut(
+            views=split.views,
+            samples=len(split),
+            batch_size=_BATCH_SIZE,
+            row_bytes=self._form.size_bytes,
         )
+        with _place_of_parts(context) as place:
+            self._ask_missing(parts[company.rank :: company.size], place, context)
+            company.wait()
+            facts = None
+            if company.rank == 0:
+                facts = self._join(parts, place, context.folder)
+                open_answers(context.folder)
+        return StageResult(company.share(facts))
+
+    @property
+    def _form(self) -> RowForm:
+        return RowForm.of(self.config, classes=len(self.dataset.class_names))
+
+    @property
+    def _size_mb(self) -> float:
+        split = self.dataset.train
+        return bytes_to_mb(file_bytes(self._form, views=split.views, samples=len(split)))
+
+    def _ask_missing(self, parts: list[Part], place: PartFolder, context: StageContext) -> None:
+        feed = feed_of(self.network, device=context.company.device)
+        steps = sum(len(_batches(part)) for part in parts)
+        with context.progress.track("asking the teacher", steps) as advance:
+            for part in parts:
+                if place.read(part) is not None:
+                    advance(len(_batches(part)), note="kept from before")
+                    continue
+                with reproducible(seed=context.seed, threads=context.threads):
+                    content = bytearray()
+                    for rows in self._ask(feed, part):
+                        content += rows.tobytes()
+                        advance()
+                place.write(part, bytes(content))
+        feed.module.cpu()
+
+    def _ask(self, feed: Feed, part: Part) -> Iterator[np.ndarray]:
+        """The rows of a part, batch by batch."""
+        split, classes = self.dataset.train, len(self.dataset.class_names)
+        with evaluating(feed.module), torch.no_grad():
+            for indices in _batches(part):
+                answers = feed.logits(split.batch(indices, view=part.view))
+                logits = answers.float().cpu().numpy()
+                _require_sound(logits, (len(indices), classes))
+                yield self._form.pack(logits)
+
+    def _join(self, parts: list[Part], place: PartFolder, folder: Path) -> dict[str, object]:
+        """Writes the files of the step; gives its facts."""
+        split, form = self.dataset.train, self._form
+        right = [0] * split.views
+        with (folder / FILE).open("wb") as file:
+            file.write(header(form, views=split.views, samples=len(split)))
+            for part in parts:
+                content = place.read(part)
+                if content is None:
+                    raise _missing(part)
+                file.write(content)
+                rows = np.frombuffer(content, form.dtype).reshape(-1, *form.shape)
+                labels = split.labels[part.start : part.stop]
+                right[part.view] += int((form.best(rows) == labels).sum())
+        labelled = int((split.labels != UNLABELLED).sum())
+        facts = AnswerFacts(
+            views=split.views,
+            samples=len(split),
+            classes=form.classes,
+            precision=form.precision,
+            top_k=form.top_k,
+            size_mb=self._size_mb,
+            labelled=labelled,
+            agreement_with_labels=tuple(count / labelled for count in right) if labelled else None,
+        )
+        text = json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
+        (folder / FACTS_FILE).write_text(text, encoding="utf-8")
+        return plain(facts)
+
+    def _require_room(self) -> None:
+        needed, allowed = self._size_mb, self.config.max_size_mb
+        if needed <= allowed:
+            return
+        ways = [f"Raise it to {needed:.6g} or more"]
+        if self.config.precision == "float32":
+            ways.append("keep them as stages.answers.precision: float16")
+        if self._form.top_k is None:
+            ways.append("keep the highest classes alone with stages.answers.top_k")
+        if self.dataset.train.views > 1:
+            ways.append("give fewer data.augmentation.views")
+        raise InputError(
+            Fault(
+                field=_FIELD,
+                given=f"{allowed:g}",
+                problem=f"the teacher's answers need {needed:.6g} MB on disk",
+                remedy=", or ".join(ways),
+            )
+        )
+
+
+@contextmanager
+def _place_of_parts(context: StageContext) -> Iterator[PartFolder]:
+    """Where the parts lie: they outlive a kill where there is a folder for that."""
+    if context.checkpoint is not None:
+        yield PartFolder(context.checkpoint)
+        return
+    if context.company.size > 1:
+        raise ValueError("several processes ask a teacher together by way of a checkpoint folder")
+    with TemporaryDirectory(dir=context.folder) as place:
+        yield PartFolder(Path(place))
+
+
+def _batches(part: Part) -> list[np.ndarray]:
+    """Which samples each batch of a part asks about, int64 `[batch]`."""
+    return [
+        np.arange(start, min(start + _BATCH_SIZE, part.stop))
+        for start in range(part.start, part.stop, _BATCH_SIZE)
+    ]
+
+
+def _require_sound(logits: np.ndarray, shape: tuple[int, int]) -> None:
+    found = None
+    if logits.shape != shape:
+        found = f"shape {list(logits.shape)}"
+    elif not np.isfinite(logits).all():
+        found = f"{int((~np.isfinite(logits)).any(axis=1).sum())} samples with NaN or infinity"
+    if found:
+        raise PromiseError(
+            stage="teach",
+            promised=f"finite answers of shape {list(shape)}",
+            found=found,
+            remedy="Check the teacher's weights, and that the preprocessing of the data is the "
+            "one it was trained with",
+        )
+
+
+def _missing(part: Part) -> PromiseError:
+    return PromiseError(
+        stage="teach",
+        promised=f"the teacher's answers on samples {part.start} to {part.stop - 1} in view "
+        f"{part.view}",
+        found="none that is whole",
+        remedy="See that all processes of the run reach its folder at the same place, and check "
+        "the disk",
     )
-
-
-def _facts(shape: tuple[int, int, int], right: list[int], *, labelled: int) -> dict[str, Any]:
-    views, samples, classes = shape
-    return {
-        "views": views,
-        "samples": samples,
-        "classes": classes,
-        "size_mb": bytes_to_mb(views * samples * classes * _DTYPE.itemsize),
-        "labelled": labelled,
-        "agreement_with_labels": [count / labelled for count in right] if labelled else None,
-    }

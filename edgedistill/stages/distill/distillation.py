@@ -1,28 +1,29 @@
-"""Distillation: a student learns from a teacher's kept answers, and from labels where there are."""
+"""Distillation: a student learns from a teacher's kept answers, its layers, and from labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from edgedistill.core.stage import StageResult
 from edgedistill.errors import Fault, InputError
-from edgedistill.stages.distill.loop import Lesson, learn
-from edgedistill.stages.distill.losses import distillation_loss
+from edgedistill.stages.distill.lesson import Lesson
+from edgedistill.stages.distill.loop import learn
+from edgedistill.stages.distill.objective import FromAnswers, from_layers
 from edgedistill.stages.distill.saving import save_proven
+from edgedistill.stages.distill.schedule import Pace
 from edgedistill.tasks import UNLABELLED
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from edgedistill.core.learning import Distill
     from edgedistill.core.stage import StageContext
     from edgedistill.data import Dataset
     from edgedistill.models import Network
-    from edgedistill.stages.distill.loop import Batch
+    from edgedistill.stages.distill.answers import KeptAnswers
+    from edgedistill.stages.distill.lesson import Heart
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,12 @@ class Distillation:
 
     network: Network
     dataset: Dataset
-    answers: np.ndarray
-    """The teacher's logits, float32 `[views, samples, classes]`, as `open_answers` gives them."""
+    answers: KeptAnswers
     config: Distill
+    heart: Heart | None = None
+    """Which samples are learned, and which come first; None for all of them in no order."""
+    teacher: Network | None = None
+    """Needed where layers learn from layers: it runs at each step then."""
     title: str = "learning from the teacher"
     recipe_key: str = "stages.distill"
     """Where `config` stands in the recipe, for errors; stages.prune.recover after pruning."""
@@ -47,46 +51,84 @@ class Distillation:
         """Distills and saves.
 
         Raises:
-            InputError: If the answers are on other samples, or the training falls apart.
+            InputError: If the answers are on other samples, a layer does not exist, or the
+                training falls apart.
         """
         self._require_fitting_answers()
-        labelled = np.flatnonzero(np.asarray(self.dataset.train.labels) != UNLABELLED)
-        teacher_speaks = self.config.alpha > 0
-        lesson = Lesson(
-            network=self.network,
-            dataset=self.dataset,
-            training=self.config.train,
-            samples=np.arange(len(self.dataset.train)) if teacher_speaks else labelled,
-            objective=self._loss,
-            title=self.title,
-            recipe_key=f"{self.recipe_key}.train",
-        )
-        network, history = learn(lesson, context)
-        validation = self.dataset.validation
-        save_proven(network, self.network, validation, context, stage="distill")
-        return StageResult({**history.facts(), "labelled": len(labelled)})
+        dataset = visible(self.dataset, self.heart)
+        labels = np.asarray(dataset.train.labels)
+        samples = np.arange(len(labels)) if self.heart is None else self.heart.kept
+        if self.config.alpha == 0 and not self.config.layers:
+            samples = samples[labels[samples] != UNLABELLED]
+        with ExitStack() as stack:
+            objective = FromAnswers(self.answers, self.config)
+            lesson = Lesson(
+                network=self.network,
+                dataset=dataset,
+                training=self.config.train,
+                samples=samples,
+                objective=objective,
+                title=self.title,
+                recipe_key=f"{self.recipe_key}.train",
+                pace=self._pace(samples),
+            )
+            if self.config.layers:
+                layered = stack.enter_context(
+                    from_layers(
+                        objective,
+                        self.network,
+                        self._teacher(),
+                        context,
+                        recipe_key=self.recipe_key,
+                    )
+                )
+                lesson = replace(
+                    lesson,
+                    objective=layered,
+                    layers=layered.student_layers,
+                    companion=layered.losses,
+                )
+            network, history = learn(lesson, context)
+        save_proven(network, self.network, dataset.validation, context, stage="distill")
+        labelled = int((labels[samples] != UNLABELLED).sum())
+        return StageResult({**history.facts(), "labelled": labelled})
 
-    def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        looked_up = np.ascontiguousarray(self.answers[batch.views, batch.indices])
-        return distillation_loss(
-            logits,
-            torch.from_numpy(looked_up),
-            batch.labels,
-            temperature=self.config.temperature,
-            alpha=self.config.alpha,
-            label_smoothing=self.config.train.label_smoothing,
+    def _pace(self, samples: np.ndarray) -> Pace | None:
+        curriculum = self.config.curriculum
+        if curriculum is None:
+            return None
+        if self.heart is None:
+            raise ValueError("a curriculum needs to know how difficult each sample is")
+        return Pace(
+            difficulty=self.heart.difficulty[samples],
+            start=curriculum.start,
+            full_after=curriculum.full_by * self.config.train.epochs,
         )
+
+    def _teacher(self) -> Network:
+        if self.teacher is None:
+            raise ValueError("layers that learn from layers need the teacher itself")
+        return self.teacher
 
     def _require_fitting_answers(self) -> None:
         split, classes = self.dataset.train, self.network.signature.classes
         expected = (split.views, len(split), classes)
-        if self.answers.shape != expected:
+        found = (self.answers.views, self.answers.samples, self.answers.classes)
+        if found != expected:
             raise InputError(
                 Fault(
                     field="answers",
-                    given=f"[views, samples, classes] {list(self.answers.shape)}",
+                    given=f"[views, samples, classes] {list(found)}",
                     problem=f"the teacher's answers do not fit data and student {list(expected)}",
                     remedy="Ask the teacher about this data set, and give the student as many "
                     "outputs as there are classes",
                 )
             )
+
+
+def visible(dataset: Dataset, heart: Heart | None) -> Dataset:
+    """The data set with only the training labels that may be learned from."""
+    if heart is None or not heart.hidden.any():
+        return dataset
+    labels = np.where(heart.hidden, UNLABELLED, dataset.train.labels)
+    return replace(dataset, train=replace(dataset.train, labels=labels))

@@ -4,118 +4,71 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from edgedistill import tasks
+from edgedistill import models, tasks
 from edgedistill.errors import Fault, InputError
+from edgedistill.models.building import seeded
+from edgedistill.stages.distill.checkpoint import Checkpoint, Reached
 from edgedistill.stages.distill.feed import Feed, feed_of, select
+from edgedistill.stages.distill.lesson import Batch, History, Lesson
+from edgedistill.stages.distill.losses.layers import capture
 from edgedistill.stages.distill.optimizer import optimizer_of
 from edgedistill.stages.distill.reproducible import reproducible
 from edgedistill.stages.distill.schedule import Order, one_cycle
+from edgedistill.stages.distill.synchronized import synchronized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
-    from edgedistill.core.learning import Training
-    from edgedistill.core.stage import Advance, StageContext
-    from edgedistill.data import Dataset, Split
+    from edgedistill.core.stage import Advance, Company, StageContext
     from edgedistill.models import Network
+    from edgedistill.stages.distill.losses.layers import Features
 
 _EVALUATION_BATCH_SIZE = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """What an objective may know of a batch beside the network's answers."""
-
-    indices: np.ndarray
-    """Which training samples, int64 `[batch]`."""
-    views: np.ndarray
-    """Which view of each, int64 `[batch]`."""
-    labels: Tensor
-    """int64 `[batch]`, UNLABELLED where the label may not be used."""
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """What is learned, by whom, from which samples."""
-
-    network: Network
-    """Where the learning starts; it is copied, never changed."""
-    dataset: Dataset
-    training: Training
-    samples: np.ndarray
-    """Which training samples take part, int64 `[n]`."""
-    objective: Callable[[Tensor, Batch], Tensor]
-    """From logits `[batch, classes]` and the batch to the loss, one value."""
-    title: str
-    """What the progress bar says."""
-    recipe_key: str
-    """Where `training` stands in the recipe, for errors."""
-
-
-@dataclass(frozen=True)
-class History:
-    """How a training went."""
-
-    steps: int
-    samples: int
-    """How many training samples took part."""
-    losses: tuple[float, ...]
-    """Mean over the steps of each epoch."""
-    accuracy_before: float
-    """On the validation split, before the first step."""
-    accuracies: tuple[float, ...]
-    """On the validation split, after each epoch."""
-
-    def facts(self) -> dict[str, Any]:
-        """The history as plain JSON values."""
-        return {
-            "epochs": len(self.losses),
-            "steps": self.steps,
-            "samples": self.samples,
-            "loss": list(self.losses),
-            "validation_accuracy_before": self.accuracy_before,
-            "validation_accuracy_after": self.accuracies[-1],
-            "validation_accuracy": list(self.accuracies),
-        }
 
 
 def learn(lesson: Lesson, context: StageContext) -> tuple[Network, History]:
     """Trains a copy of the network and gives it with the weights of the last epoch, in eval mode.
 
-    The same lesson, seed and threads give the same weights, bit for bit, on one processor class.
-    The validation split is watched, never used to pick.
+    The same lesson, seed and threads give the same weights, bit for bit, on one processor class,
+    also where a kill came between: with a folder for checkpoints it goes on after the last whole
+    epoch. Several processes give what one would but for rounding: each takes its part of every
+    batch, and the loss is that of the whole batch. The validation split is watched, never used to
+    pick.
 
     Raises:
-        InputError: If the loss or an answer is no longer finite, or a batch is too small.
+        InputError: If the loss or an answer is no longer finite, a batch is too small or cannot be
+            shared evenly.
     """
-    order = _order(lesson, context.seed)
-    with reproducible(seed=context.seed, threads=context.threads):
+    order = _order(lesson, context)
+    with reproducible(seed=context.seed, threads=context.threads), ExitStack() as stack:
         network = replace(lesson.network, module=copy.deepcopy(lesson.network.module))
-        classroom = _Classroom(lesson, order, feed_of(network))
-        before = classroom.evaluate(lesson.dataset.validation).accuracy
-        losses, accuracies = [], []
+        feed = feed_of(network, device=context.company.device)
+        stack.enter_context(synchronized(network.module, context.company))
+        features = stack.enter_context(capture(network.module, lesson.layers))
+        classroom = _Classroom(lesson, order, feed, context, features)
+        reached = classroom.start()
         total = order.steps * lesson.training.epochs
         with context.progress.track(lesson.title, total) as advance:
-            for epoch in range(lesson.training.epochs):
-                losses.append(classroom.epoch(epoch, advance))
-                accuracies.append(classroom.evaluate_finite(epoch))
+            advance(reached.epochs * order.steps)
+            for epoch in range(reached.epochs, lesson.training.epochs):
+                reached = classroom.epoch(reached, epoch, advance)
     network.module.eval()
     network.module.zero_grad(set_to_none=True)
+    network.module.cpu()
     history = History(
         steps=total,
         samples=len(lesson.samples),
-        losses=tuple(losses),
-        accuracy_before=before,
-        accuracies=tuple(accuracies),
+        losses=reached.losses,
+        accuracy_before=reached.accuracy_before,
+        accuracies=reached.accuracies,
     )
     return network, history
 
@@ -123,66 +76,121 @@ def learn(lesson: Lesson, context: StageContext) -> tuple[Network, History]:
 class _Classroom:
     """A network on its way through a lesson."""
 
-    def __init__(self, lesson: Lesson, order: Order, feed: Feed) -> None:
+    def __init__(
+        self,
+        lesson: Lesson,
+        order: Order,
+        feed: Feed,
+        context: StageContext,
+        features: Features,
+    ) -> None:
         self.lesson = lesson
         self.order = order
         self.feed = feed
-        self.optimizer = optimizer_of(feed.module, lesson.training)
+        self.seed = context.seed
+        self.company = context.company
+        self.features = features
+        self.learners = {"network": feed.module}
+        if lesson.companion is not None:
+            self.learners["companion"] = lesson.companion.to(feed.device)
+        self.optimizer = optimizer_of(nn.ModuleDict(self.learners), lesson.training)
         self.total_steps = order.steps * lesson.training.epochs
+        self.checkpoint = None
+        if context.checkpoint is not None:
+            self.checkpoint = Checkpoint(context.checkpoint, self.learners, self.optimizer)
 
-    def epoch(self, epoch: int, advance: Advance) -> float:
-        """Takes every step of an epoch; gives the mean loss."""
+    def start(self) -> Reached:
+        """Where the training goes on: after the last epoch on disk, else before the first."""
+        found = None if self.checkpoint is None else self.checkpoint.restore()
+        return found or Reached(0, self._accuracy(step=0), (), ())
+
+    def epoch(self, reached: Reached, epoch: int, advance: Advance) -> Reached:
+        """Takes every step of an epoch, and keeps where it ends."""
         self.feed.module.train()
         losses: list[float] = []
-        for indices, views in self.order.epoch(epoch):
-            step = epoch * self.order.steps + len(losses)
-            loss = self._step(step, indices, views)
-            if not math.isfinite(loss):
-                raise _diverged(self.lesson, step, f"the loss is {loss}")
-            losses.append(loss)
-            advance(note=f"loss {loss:.3f}")
-        return math.fsum(losses) / len(losses)
+        with seeded(_epoch_seed(self.seed, epoch, self.company.rank)):
+            for indices, views in self.order.epoch(epoch):
+                step = epoch * self.order.steps + len(losses)
+                loss = self._step(step, indices, views)
+                if not math.isfinite(loss):
+                    raise _diverged(self.lesson, step, f"the loss is {loss}")
+                losses.append(loss)
+                advance(note=f"loss {loss:.3f}")
+        accuracy = self._accuracy(step=(epoch + 1) * self.order.steps)
+        reached = Reached(
+            epochs=epoch + 1,
+            accuracy_before=reached.accuracy_before,
+            losses=(*reached.losses, math.fsum(losses) / len(losses)),
+            accuracies=(*reached.accuracies, accuracy),
+        )
+        if self.checkpoint is not None and self.company.rank == 0:
+            self.checkpoint.write(reached)
+        self.company.wait()
+        return reached
 
-    def evaluate(self, split: Split) -> tasks.Evaluation:
-        """The network's answers as they stand, beside the right ones."""
-        return _evaluation(self._answers(split), split, self.lesson.dataset.class_names)
-
-    def evaluate_finite(self, epoch: int) -> float:
-        """The validation accuracy after an epoch; not finite answers are the training's fault."""
+    def _accuracy(self, *, step: int) -> float:
+        """On the validation split; answers that are not finite are the training's fault."""
         split = self.lesson.dataset.validation
-        answers = self._answers(split)
-        if not np.isfinite(answers).all():
-            step = (epoch + 1) * self.order.steps
+        batches = self.feed.answers(split, batch_size=_EVALUATION_BATCH_SIZE)
+        answers = np.concatenate([logits for _, logits in batches])
+        if step and not np.isfinite(answers).all():
             raise _diverged(self.lesson, step, "the network answers NaN or infinity")
-        return _evaluation(answers, split, self.lesson.dataset.class_names).accuracy
+        names = self.lesson.dataset.class_names
+        return tasks.evaluate(answers, split.labels, split.groups, names).accuracy
 
     def _step(self, step: int, indices: np.ndarray, views: np.ndarray) -> float:
-        lesson, split = self.lesson, self.lesson.dataset.train
+        lesson, split, company = self.lesson, self.lesson.dataset.train, self.company
         for group in self.optimizer.param_groups:
             group["lr"] = one_cycle(step, self.total_steps, lesson.training.learning_rate)
         labels = torch.from_numpy(np.ascontiguousarray(split.labels[indices], dtype=np.int64))
-        logits = self.feed.logits(select(split, indices, views))
-        loss = lesson.objective(logits, Batch(indices, views, labels))
+        size = len(indices) // company.size
+        mine = slice(company.rank * size, (company.rank + 1) * size)
+        inputs = self.feed.tensors(select(split, indices[mine], views[mine]))
+        with company.autocast():
+            logits = models.logits(self.feed.module, inputs)
+        features = {name: _whole(each, company) for name, each in self.features.items()}
+        labels = labels.to(self.feed.device)
+        batch = Batch(indices, views, labels, inputs, features, company.gather)
+        loss = lesson.objective(_whole(logits.float(), company), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._add_up_gradients()
         self.optimizer.step()
+        self.features.clear()
         return float(loss.detach())
 
-    def _answers(self, split: Split) -> np.ndarray:
-        batches = self.feed.answers(split, batch_size=_EVALUATION_BATCH_SIZE)
-        return np.concatenate([logits for _, logits in batches])
+    def _add_up_gradients(self) -> None:
+        """Each process knows the gradient through its own part of the batch; the sum is whole."""
+        if self.company.size == 1:
+            return
+        for learner in self.learners.values():
+            for parameter in learner.parameters():
+                if parameter.requires_grad:
+                    own = parameter.grad
+                    own = torch.zeros_like(parameter) if own is None else own
+                    parameter.grad = self.company.sum(own)
 
 
-def _evaluation(answers: np.ndarray, split: Split, names: tuple[str, ...]) -> tasks.Evaluation:
-    return tasks.evaluate(answers, split.labels, split.groups, names)
+def _whole(part: Tensor, company: Company) -> Tensor:
+    """The rows of all processes; a gradient flows into one's own."""
+    if company.size == 1:
+        return part
+    rows, start = company.gather(part.detach()), company.rank * len(part)
+    return torch.cat([rows[:start], part, rows[start + len(part) :]])
 
 
-def _order(lesson: Lesson, seed: int) -> Order:
+def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """What dropout draws from in an epoch: so that any epoch can be had without those before."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _order(lesson: Lesson, context: StageContext) -> Order:
     order = Order(
         samples=lesson.samples,
         batch_size=lesson.training.batch_size,
         views=lesson.dataset.train.views,
-        seed=seed,
+        seed=context.seed,
+        pace=lesson.pace,
     )
     if len(order.samples) == 0:
         raise InputError(
@@ -191,6 +199,15 @@ def _order(lesson: Lesson, seed: int) -> Order:
                 problem="there is no sample to learn from",
                 remedy="Give labels to the training samples, or let a teacher answer (alpha above "
                 "0)",
+            )
+        )
+    if order.size % context.company.size:
+        raise InputError(
+            Fault(
+                field=f"{lesson.recipe_key}.batch_size",
+                given=str(order.size),
+                problem=f"cannot be shared evenly by {context.company.size} processes",
+                remedy=f"Give a multiple of {context.company.size}",
             )
         )
     normalizes = any(

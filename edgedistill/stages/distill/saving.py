@@ -28,6 +28,8 @@ def save_proven(
 ) -> None:
     """Saves a trained network and proves that the file gives the very same answers.
 
+    Of several processes the first does; all have the same network.
+
     Args:
         trained: What is saved into the context's folder.
         start: The network the training started from; a copy of it takes the saved weights.
@@ -38,6 +40,8 @@ def save_proven(
     Raises:
         PromiseError: If an answer differs in any bit, or a weight is NaN or infinite.
     """
+    if context.company.rank:
+        return
     models.save(trained, context.folder)
     path = context.folder / WEIGHTS
     tensors, _ = weights.read(path, field=WEIGHTS)

@@ -9,7 +9,8 @@ import numpy as np
 
 from edgedistill import tasks
 from edgedistill.core.stage import StageResult
-from edgedistill.stages.distill.loop import Lesson, learn
+from edgedistill.stages.distill.lesson import Lesson
+from edgedistill.stages.distill.loop import learn
 from edgedistill.stages.distill.saving import save_proven
 from edgedistill.tasks import UNLABELLED
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edgedistill.core.stage import StageContext
     from edgedistill.data import Dataset
     from edgedistill.models import Network
-    from edgedistill.stages.distill.loop import Batch
+    from edgedistill.stages.distill.lesson import Batch
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,21 @@ def read_preprocessing(model: Path) -> Preprocessing | None:
     return Preprocessing.read(_json(text, model, METADATA_KEY), file=model)
 
 
+def read_class_names(model: Path) -> tuple[str, ...] | None:
+    """The classes an ONNX file tells apart, in order; None where it does not say.
+
+    Raises:
+        InputError: If the file cannot be read or what it declares is not a list of names.
+    """
+    text = _metadata(model).get(CLASS_NAMES_KEY)
+    if text is None:
+        return None
+    names = _json(text, model, CLASS_NAMES_KEY)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(_damaged(model, CLASS_NAMES_KEY, text))
+    return tuple(names)
+
+
 def require_preprocessing(model: Path, expected: Preprocessing) -> None:
     """Refuses a file that does not declare just this preprocessing.
 

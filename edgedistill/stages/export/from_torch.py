@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LogitsOnly(nn.Module):
-    """A network that answers with a structure, as one that answers with its logits."""
+    """A network as one that takes its inputs as a tuple and answers with its logits."""
 
     def __init__(self, network: nn.Module, inputs: tuple[str, ...]) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ def export_torch(
     signature = network.signature
     sample = signature.zeros(1 if static else 2)  # an axis of 1 would be taken for a constant
     with torch.no_grad():
-        structured = not torch.is_tensor(module(*sample.values()))
+        wrapped = not torch.is_tensor(module(*sample.values())) or _takes_any_number(module)
     names = tuple(signature.inputs)
     axes = tuple({0: BATCH} for _ in names)
     with quiet():
@@ -57,19 +58,25 @@ def export_torch(
 
         try:
             torch.onnx.export(
-                LogitsOnly(module, names) if structured else module,
+                LogitsOnly(module, names) if wrapped else module,
                 tuple(sample.values()),
                 file,
                 dynamo=True,
                 opset_version=opset,
                 input_names=list(names),
                 output_names=[OUTPUT],
-                dynamic_shapes=None if static else ((axes,) if structured else axes),
+                dynamic_shapes=None if static else ((axes,) if wrapped else axes),
                 external_data=False,
                 verbose=False,
             )
         except (OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
             raise not_exportable(network, "torch.onnx", error) from error
+
+
+def _takes_any_number(module: nn.Module) -> bool:
+    """Whether its inputs come as one tuple (`*inputs`), whose shapes are told as one too."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
 
 
 def not_exportable(network: Network, exporter: str, error: BaseException) -> InputError:

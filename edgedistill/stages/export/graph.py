@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import onnx
-from onnx import AttributeProto, helper
+from onnx import helper
 
 from edgedistill.errors import Fault, InputError, PromiseError
+from edgedistill.models.onnx_file import graphs, stochastic_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+    import onnx
 
     from edgedistill.models.signature import Signature
 
@@ -18,12 +20,10 @@ OUTPUT = "logits"
 BATCH = "batch"
 MIN_OPSET = 18
 """The oldest operator set torch's exporter writes."""
+MAX_TORCH_OPSET = 23
+"""The newest."""
 _WRITTEN_IR_VERSION = 10
 """What torch's exporter writes where the opset asks for no newer one."""
-_STOCHASTIC = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"}
-    | {"RandomUniformLike"}
-)
 
 
 def usable_opset(wanted: int, *, max_opset: int, max_ir_version: int) -> int:
@@ -85,9 +85,9 @@ def finish(
     batch: str | int = 1 if static else BATCH
     _rename(model.graph, signature)
     for value, shape in zip(model.graph.input, signature.inputs.values(), strict=True):
-        _set_shape(value, (batch, *shape))
-    _set_shape(model.graph.output[0], (batch, signature.classes))
-    for graph in _graphs(model.graph):
+        set_shape(value, (batch, *shape))
+    set_shape(model.graph.output[0], (batch, signature.classes))
+    for graph in graphs(model.graph):
         _strip(graph)
     for function in model.functions:
         function.doc_string = ""
@@ -110,17 +110,14 @@ def require_inference(model: onnx.ModelProto) -> None:
     Raises:
         PromiseError: If an operator behaves as in training, or draws random numbers.
     """
-    for graph in _graphs(model.graph):
-        for node in graph.node:
-            training = any(a.name == "training_mode" and a.i for a in node.attribute)
-            dropout = node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
-            if training or dropout or node.op_type in _STOCHASTIC:
-                raise PromiseError(
-                    stage="export",
-                    promised="a network in inference mode",
-                    found=f"operator {node.op_type} ({node.name}) as in training",
-                    remedy="Let forward() draw random numbers only while self.training is true",
-                )
+    node = stochastic_node(model.graph)
+    if node is not None:
+        raise PromiseError(
+            stage="export",
+            promised="a network in inference mode",
+            found=f"operator {node.op_type} ({node.name}) as in training",
+            remedy="Let forward() draw random numbers only while self.training is true",
+        )
 
 
 def _rename(graph: onnx.GraphProto, signature: Signature) -> None:
@@ -134,12 +131,22 @@ def _rename(graph: onnx.GraphProto, signature: Signature) -> None:
             found=f"{len(graph.input)} inputs and {len(graph.output)} outputs",
             remedy="The network must use every input and give logits only",
         )
-    names = {old: new for old, new in zip(found, wanted, strict=True) if old != new}
+    rename(graph, dict(zip(found, wanted, strict=True)))
+
+
+def rename(graph: onnx.GraphProto, wanted: Mapping[str, str]) -> None:
+    """Gives values other names everywhere they are used, in place.
+
+    Args:
+        graph: The graph.
+        wanted: Old name to new name; a value that has a new name already makes way.
+    """
+    names = {old: new for old, new in wanted.items() if old != new}
     taken = {name for node in graph.node for name in (*node.input, *node.output)} & set(
         names.values()
     ) - set(names)
     names |= {name: f"{name}_inner" for name in taken}
-    for inner in _graphs(graph):
+    for inner in graphs(graph):
         for node in inner.node:
             node.input[:] = [names.get(name, name) for name in node.input]
             node.output[:] = [names.get(name, name) for name in node.output]
@@ -147,20 +154,10 @@ def _rename(graph: onnx.GraphProto, signature: Signature) -> None:
             value.name = names.get(value.name, value.name)
 
 
-def _set_shape(value: onnx.ValueInfoProto, shape: Iterable[str | int]) -> None:
+def set_shape(value: onnx.ValueInfoProto, shape: Iterable[str | int]) -> None:
+    """Declares the shape of an input or output; a name is an open axis."""
     named = helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, list(shape))
     value.CopyFrom(named)
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and those inside its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.GRAPH:
-                yield from _graphs(attribute.g)
-            for inner in attribute.graphs:
-                yield from _graphs(inner)
 
 
 def _strip(graph: onnx.GraphProto) -> None:

@@ -12,6 +12,10 @@ import torch
 
 from edgedistill.core.stage import StageContext, StageResult
 from edgedistill.errors import Fault, InputError, PromiseError
+from edgedistill.models.ensemble import Ensemble
+from edgedistill.models.network import members
+from edgedistill.models.onnx_graph import GraphModule
+from edgedistill.stages.export.adopted import adopted, fitted, takes_one_sample
 from edgedistill.stages.export.contract import contract, require_preprocessing
 from edgedistill.stages.export.from_torch import export_torch
 from edgedistill.stages.export.from_transformers import (
@@ -19,16 +23,24 @@ from edgedistill.stages.export.from_transformers import (
     export_transformers,
     is_transformers,
 )
-from edgedistill.stages.export.graph import finish, require_inference, usable_opset
+from edgedistill.stages.export.graph import (
+    MAX_TORCH_OPSET,
+    finish,
+    require_inference,
+    usable_opset,
+)
+from edgedistill.stages.export.joined import joined, shared_opset, standard_opset
 from edgedistill.stages.export.parity import prove_parity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
 
     from edgedistill.core.recipe import Export
     from edgedistill.data.dataset import Dataset
+    from edgedistill.models.ensemble import Combine
     from edgedistill.models.network import Network
 
 MODEL = "model.onnx"
@@ -65,12 +77,10 @@ class Exporting:
             PromiseError: If the file does not answer as the network does.
         """
         torch.set_num_threads(context.threads)
-        module = copy.deepcopy(self.network.module).eval()
         file = context.folder / MODEL
-        opset = usable_opset(
-            self.config.opset, max_opset=self.opset, max_ir_version=self.max_ir_version
-        )
-        exporter = self._write(module, file, opset)
+        exporter = self._write(file)
+        written = onnx.load(file)
+        one_sample = takes_one_sample(written)
         parity = prove_parity(
             file,
             copy.deepcopy(self.network.module).eval(),
@@ -78,52 +88,102 @@ class Exporting:
             self.dataset.validation,
             max_difference=self.config.max_difference,
             threads=context.threads,
-            static=self.shapes == "static",
+            static=one_sample,
         )
-        written = onnx.load(file)
+        opset = standard_opset(written)
         return StageResult(
             facts={
                 "exporter": exporter,
-                "opset": written.opset_import[0].version,
+                "opset": opset,
                 "ir_version": written.ir_version,
-                "shapes": self.shapes,
+                "within_limits": opset <= self.opset and written.ir_version <= self.max_ir_version,
+                "shapes": "static" if one_sample else "dynamic",
                 "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
                 "size_bytes": file.stat().st_size,
                 "parity": asdict(parity),
             }
         )
 
-    def _write(self, module: nn.Module, file: Path, opset: int) -> str:
-        """Exports, brings the graph into its lasting form and checks it; names the exporter."""
+    def _write(self, file: Path) -> str:
+        """Writes and checks the file; names what exported it.
+
+        A teacher that is an ONNX file is taken as it is, whatever the limits and shapes that are
+        asked for: it is there to be compared with, and runs where this machine's runtime takes it.
+        """
+        module = self.network.module
         _require_size(module)
-        exporter = self._export(module, file, opset)
-        model = onnx.load(file)
-        finish(
-            model,
-            self.network.signature,
-            static=self.shapes == "static",
-            max_ir_version=self.max_ir_version,
-            metadata=contract(self.network.preprocessing, self.dataset.class_names),
-        )
-        require_inference(model)
-        file.write_bytes(model.SerializeToString(deterministic=True))
-        _check(file)
+        metadata = contract(self.network.preprocessing, self.dataset.class_names)
+        if isinstance(module, GraphModule):
+            exporter = "adopted"
+            file.write_bytes(adopted(module, self.network.signature, metadata))
+        else:
+            exporter = self._make(file, metadata)
+        _check(file, full=exporter in ("torch", "optimum"))
         require_preprocessing(file, self.network.preprocessing)
         return exporter
 
-    def _export(self, module: nn.Module, file: Path, opset: int) -> str:
+    def _make(self, file: Path, metadata: Mapping[str, str]) -> str:
+        """Makes the graph and brings it into its lasting form; names the exporter."""
         static = self.shapes == "static"
-        if is_transformers(module) and export_transformers(
-            self.network, module, file, opset=min(opset, MAX_OPSET), static=static
-        ):
-            return "optimum"
-        export_torch(self.network, module, file, opset=opset, static=static)
-        return "torch"
+        max_ir_version = self.max_ir_version
+        module = self.network.module
+        taken = [part for part in module.modules() if isinstance(part, GraphModule)]
+        if isinstance(module, Ensemble) and taken:
+            exporter = "joined"
+            static = static or any(member.one_sample for member in taken)
+            model = self._joined(module.combine, file, static=static)
+            max_ir_version = max(max_ir_version, model.ir_version)
+        else:
+            opset = usable_opset(
+                self.config.opset, max_opset=self.opset, max_ir_version=max_ir_version
+            )
+            exporter = _export(self.network, file, opset, static=static)
+            model = onnx.load(file)
+        finish(
+            model,
+            self.network.signature,
+            static=static,
+            max_ir_version=max_ir_version,
+            metadata=metadata,
+        )
+        require_inference(model)
+        file.write_bytes(model.SerializeToString(deterministic=True))
+        return exporter
+
+    def _joined(self, combine: Combine, file: Path, *, static: bool) -> onnx.ModelProto:
+        """The graphs of all members in one; `file` is where torch writes them on the way."""
+        signature, together = self.network.signature, members(self.network)
+        graphs = {
+            place: fitted(member.module, signature)
+            for place, member in enumerate(together)
+            if isinstance(member.module, GraphModule)
+        }
+        made = [place for place in range(len(together)) if place not in graphs]
+        opset = shared_opset(list(graphs.values()), alone=not made)
+        for place in made:
+            _export(together[place], file, min(opset, MAX_TORCH_OPSET), static=static)
+            graph = graphs[place] = onnx.load(file)
+            ir_version = graph.ir_version
+            finish(graph, signature, static=static, max_ir_version=ir_version, metadata={})
+        return joined([graph for _, graph in sorted(graphs.items())], combine, opset=opset)
+
+
+def _export(network: Network, file: Path, opset: int, *, static: bool) -> str:
+    """Writes a torch network as it comes out of its exporter, which it names."""
+    module = copy.deepcopy(network.module).eval()
+    if is_transformers(module) and export_transformers(
+        network, module, file, opset=min(opset, MAX_OPSET), static=static
+    ):
+        return "optimum"
+    export_torch(network, module, file, opset=opset, static=static)
+    return "torch"
 
 
 def _require_size(module: nn.Module) -> None:
     tensors = [*module.parameters(), *module.buffers()]
+    graphs = [part for part in module.modules() if isinstance(part, GraphModule)]
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    size += sum(len(graph.content) for graph in graphs)
     if size > MAX_BYTES:
         raise InputError(
             Fault(
@@ -135,9 +195,9 @@ def _require_size(module: nn.Module) -> None:
         )
 
 
-def _check(file: Path) -> None:
+def _check(file: Path, *, full: bool) -> None:
     try:
-        onnx.checker.check_model(file, full_check=True)
+        onnx.checker.check_model(file, full_check=full)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise PromiseError(
             stage="export",

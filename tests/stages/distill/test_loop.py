@@ -15,7 +15,8 @@ from edgedistill.core.learning import Training
 from edgedistill.core.recipe import Augmentation, Model
 from edgedistill.errors import InputError
 from edgedistill.models import Network
-from edgedistill.stages.distill.loop import Batch, Lesson, learn
+from edgedistill.stages.distill.lesson import Batch, Lesson
+from edgedistill.stages.distill.loop import learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgedistill.stages.distill.schedule import Order, one_cycle
+from edgedistill.stages.distill.schedule import Order, Pace, one_cycle
 
 
 @pytest.mark.parametrize("total", [10, 37, 500])
@@ -72,3 +72,49 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
     assert flat(order(), 3) == flat(order(), 3)
     assert flat(order(), 3) != flat(order(), 4)
     assert flat(order(), 3) != flat(order(seed=1), 3)
+
+
+def paced(total: int = 60, start: float = 0.25, full_after: float = 4.0, views: int = 3) -> Order:
+    hardest_first = np.arange(total)[::-1].astype(np.float32)
+    pace = Pace(hardest_first, start=start, full_after=full_after)
+    return Order(np.arange(100, 100 + total), 10, views, seed=0, pace=pace)
+
+
+def shown_in(plan: Order, epoch: int) -> np.ndarray:
+    return np.concatenate([indices for indices, _ in plan.epoch(epoch)])
+
+
+def test_the_easiest_come_first_and_all_come_in_the_end() -> None:
+    plan = paced()
+    assert set(shown_in(plan, 0)) == set(range(145, 160))  # the easiest quarter
+    assert len(set(shown_in(plan, 2)) - set(range(122, 160))) == 0  # 0.625 of them
+    assert set(shown_in(plan, 4)) == set(shown_in(plan, 9)) == set(range(100, 160))
+
+
+def test_a_curriculum_changes_neither_the_number_of_batches_nor_their_size() -> None:
+    plan = paced()
+    for epoch in range(6):
+        assert [len(indices) for indices, _ in plan.epoch(epoch)] == [10] * 6
+
+
+def test_a_sample_that_comes_again_in_an_epoch_comes_in_its_next_view() -> None:
+    plan = paced(views=4)
+    seen: dict[int, list[int]] = {}
+    for indices, views in plan.epoch(0):
+        for sample, view in zip(indices.tolist(), views.tolist(), strict=True):
+            seen.setdefault(sample, []).append(view)
+    assert all(sorted(views) == [0, 1, 2, 3] for views in seen.values())
+
+
+def test_equally_difficult_samples_come_in_the_order_of_their_places() -> None:
+    pace = Pace(np.zeros(10, np.float32), start=0.3, full_after=5)
+    assert pace.easiest(0, at_least=1).tolist() == [0, 1, 2]
+
+
+def test_an_epoch_takes_from_at_least_one_batch_of_samples() -> None:
+    pace = Pace(np.arange(20, dtype=np.float32), start=0.05, full_after=5)
+    assert len(pace.easiest(0, at_least=8)) == 8
+
+
+def test_without_a_time_to_grow_all_samples_take_part_at_once() -> None:
+    assert set(shown_in(paced(full_after=0.0), 0)) == set(range(100, 160))

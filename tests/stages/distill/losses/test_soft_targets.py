@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from edgedistill.stages.distill.losses import distillation_loss, soft_target_loss
-from edgedistill.tasks import UNLABELLED
+from edgedistill.stages.distill.losses import soft_target_loss
 
 BATCH, CLASSES = 5, 7
 
@@ -40,6 +39,11 @@ def test_soft_target_loss_is_what_the_formula_says(
     loss = soft_target_loss(student, teacher, temperature)
     expected = written_out(student.detach().numpy(), teacher.numpy(), temperature)
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_gradients_agree_with_finite_differences() -> None:
+    student, teacher = draw(5)
+    assert torch.autograd.gradcheck(lambda logits: soft_target_loss(logits, teacher, 3.0), student)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
@@ -80,52 +84,11 @@ def test_loss_is_zero_only_for_the_teachers_own_answers() -> None:
     assert float(soft_target_loss(student, teacher, 4.0).detach()) > 0.1
 
 
-def test_gradients_agree_with_finite_differences() -> None:
-    student, teacher = draw(5)
-    labels = torch.tensor([0, 3, UNLABELLED, 6, 1])
-
-    def loss(logits: Tensor) -> Tensor:
-        return distillation_loss(
-            logits, teacher, labels, temperature=3.0, alpha=0.7, label_smoothing=0.1
-        )
-
-    assert torch.autograd.gradcheck(loss, (student,))
-
-
 def test_no_gradient_flows_into_the_teacher() -> None:
     student, teacher = draw(6)
     teacher.requires_grad_()
     soft_target_loss(student, teacher, 2.0).backward()
     assert teacher.grad is None
-
-
-def test_alpha_zero_is_the_cross_entropy_alone() -> None:
-    student, teacher = draw(7)
-    labels = torch.tensor([0, 3, 2, 6, 1])
-    nothing = torch.full_like(teacher, torch.nan)
-    loss = distillation_loss(student, nothing, labels, temperature=4.0, alpha=0.0)
-    torch.testing.assert_close(loss, functional.cross_entropy(student, labels))
-
-
-def test_alpha_one_does_not_look_at_labels() -> None:
-    student, teacher = draw(8)
-    gradients = []
-    for labels in (torch.zeros(BATCH, dtype=torch.int64), torch.arange(BATCH)):
-        loss = distillation_loss(student, teacher, labels, temperature=4.0, alpha=1.0)
-        gradients.append(torch.autograd.grad(loss, student)[0])
-    assert torch.equal(gradients[0], gradients[1])
-
-
-def test_unlabelled_samples_learn_from_the_teacher_alone() -> None:
-    student, teacher = draw(9)
-    labels = torch.tensor([2, UNLABELLED, UNLABELLED, 4, UNLABELLED])
-    alpha = 0.25
-    loss = distillation_loss(student, teacher, labels, temperature=2.0, alpha=alpha)
-    labelled = labels != UNLABELLED
-    expected = alpha * soft_target_loss(student, teacher, 2.0) + (
-        1 - alpha
-    ) * functional.cross_entropy(student[labelled], labels[labelled])
-    torch.testing.assert_close(loss, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -157,3 +120,11 @@ def test_half_precision_is_as_good_as_its_inputs() -> None:
     exact = soft_target_loss(student.detach().half().double(), teacher.half().double(), 4.0)
     half = soft_target_loss(student.detach().half(), teacher.half(), 4.0)
     assert float(half) == pytest.approx(float(exact), rel=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 0.02), (torch.bfloat16, 0.1)])
+def test_half_precision_is_near_to_full(dtype: torch.dtype, tolerance: float) -> None:
+    student, teacher = draw(12)
+    half = soft_target_loss(student.detach().to(dtype), teacher.to(dtype), 4.0)
+    full = soft_target_loss(student.detach(), teacher, 4.0)
+    assert float(half) == pytest.approx(float(full), rel=tolerance)

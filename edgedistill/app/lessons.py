@@ -1,0 +1,134 @@
+"""The lessons of the road: what a teacher teaches a student, and the feedback after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgedistill.core.strict import plain
+from edgedistill.data import open_dataset
+from edgedistill.stages.curate import open_curation
+from edgedistill.stages.distill import Distillation, Replay, open_answers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgedistill.app.learning import LearningRoad
+    from edgedistill.app.plan import PlannedStep
+    from edgedistill.core.learning import Distill, Feedback
+    from edgedistill.stages.curate import Curated
+
+ROOMS = ("data", "models", "tasks", "stages/distill")
+"""Whose sources make a trained network what it is."""
+
+
+@dataclass(frozen=True)
+class LessonRoad:
+    """Plans the steps in which a network learns from the teacher."""
+
+    learning: LearningRoad
+    target: str
+    config: Distill
+    title: str = "learning from the teacher"
+    key: str = "stages.distill"
+    """Where `config` stands in the recipe."""
+
+    def taught(self, name: str, title: str, *, start: PlannedStep | None) -> PlannedStep:
+        """The network after the lesson and its rounds of feedback.
+
+        Args:
+            name: Of the step.
+            title: Of the step.
+            start: The network that learns; None for a fresh student.
+        """
+        learning, config = self.learning, self.config
+        inputs = self._inputs()
+        if config.layers:
+            inputs["teacher"] = learning.teacher(self.target)
+        if start is not None:
+            inputs["network"] = start
+
+        def make(folders: Mapping[str, Path]) -> Distillation:
+            dataset = open_dataset(folders["data"])
+            if start is None:
+                network = learning.networks.fresh_student(learning.learner, dataset)
+            else:
+                network = learning.compressed(folders["network"])
+            return Distillation(
+                network=network,
+                dataset=dataset,
+                answers=open_answers(folders["answers"]),
+                config=config,
+                heart=_heart(folders),
+                teacher=learning.networks.teacher(folders["teacher"]) if config.layers else None,
+                title=self.title,
+                recipe_key=self.key,
+            )
+
+        own = learning.networks.student_fingerprints[learning.learner.name]
+        fresh = {} if start else {"model": own}
+        without_feedback = config.model_copy(update={"feedback": None})
+        step = learning.plan.add(
+            name,
+            title,
+            config={**fresh, "distill": plain(without_feedback)},
+            inputs=inputs,
+            code=ROOMS,
+            make=make,
+            target=self.target,
+            together=True,
+        )
+        if config.feedback is not None:
+            for number in range(1, config.feedback.rounds + 1):
+                step = self._round(number, config.feedback, step)
+        return step
+
+    def _round(self, number: int, feedback: Feedback, network: PlannedStep) -> PlannedStep:
+        learning, config = self.learning, self.config
+
+        def make(folders: Mapping[str, Path]) -> Replay:
+            return Replay(
+                network=learning.compressed(folders["network"]),
+                dataset=open_dataset(folders["data"]),
+                answers=open_answers(folders["answers"]),
+                config=config,
+                feedback=feedback,
+                number=number,
+                heart=_heart(folders),
+                recipe_key=f"{self.key}.feedback",
+            )
+
+        return learning.plan.add(
+            "feedback",
+            f"feedback: {learning.called}round {number} of {feedback.rounds}, the student's "
+            "errors are replayed",
+            config={"round": number, "distill": plain(config)},
+            inputs={**self._inputs(), "network": network},
+            code=ROOMS,
+            make=make,
+            target=self.target,
+            together=True,
+        )
+
+    def _inputs(self) -> dict[str, PlannedStep]:
+        """What every lesson reads."""
+        learning, target = self.learning, self.target
+        inputs = {"data": learning.data(target), "answers": learning.answers(target)}
+        if learning.recipe.stages_for(target).curate or self.config.curriculum:
+            inputs["heart"] = learning.heart(target)
+        return inputs
+
+
+def _heart(folders: Mapping[str, Path]) -> Curated | None:
+    return open_curation(folders["heart"]) if "heart" in folders else None
+
+
+def schedule(config: Distill) -> str:
+    """How a lesson goes, in a few words."""
+    method = config.method.upper()
+    standardized = " on standardized answers" if config.standardize else ""
+    return (
+        f"{config.train.epochs} epochs, {method}{standardized}, T {config.temperature:g}, "
+        f"alpha {config.alpha:g}"
+    )
