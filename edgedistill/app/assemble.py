@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from edgedistill import tasks
 from edgedistill.app.choose import choose
+from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
+from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import runs_here
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.bench.latency import latency
 from edgedistill.bench.samples import read_samples
 from edgedistill.core.evidence import Evidence, Quantity, counted
-from edgedistill.core.report import Int8Check, Provenance, Report, Row
+from edgedistill.core.front import rows_on_front
+from edgedistill.core.report import Int8Check, Provenance, Report, Row, StudentResult
 from edgedistill.core.strict import plain
 from edgedistill.cost.graph import count
 from edgedistill.data import open_dataset
@@ -27,9 +31,10 @@ if TYPE_CHECKING:
 
     from edgedistill.app.pipeline import Finished
     from edgedistill.app.resolve import Resolved
-    from edgedistill.app.road import Road, TargetRoad
+    from edgedistill.app.road import Branch, Road, TargetRoad
     from edgedistill.bench.samples import Samples
-    from edgedistill.core.report import Choice, Step
+    from edgedistill.core.budget import Budget
+    from edgedistill.core.report import Choice, Latency, Step
     from edgedistill.data import Dataset
     from edgedistill.tasks import Evaluation
 
@@ -47,9 +52,15 @@ def assemble(
         notes: What a reader must know.
     """
     clerk = _Clerk(target, resolved, road.targets[target], finished, finished.folder(road.data))
-    rows = clerk.rows()
+    branches = clerk.road.branches
+    waterfalls = {branch.student: clerk.rows(branch) for branch in branches}
+    choices = {one.student: clerk.choice(one, waterfalls[one.student]) for one in branches}
+    choice = choices[branches[0].student]
+    students: tuple[StudentResult, ...] = ()
+    if len(branches) > 1:
+        choice = clerk.student_choice(waterfalls, choices)
+        students = _student_results(waterfalls, choices)
     profile = resolved.profiles[target]
-    samples = clerk.samples
     return Report(
         schema_version=1,
         run=resolved.recipe.name,
@@ -57,13 +68,35 @@ def assemble(
         target_title=profile.title,
         runtime=resolved.runtime(target)[0],
         budget=resolved.recipe.targets[target].budget,
-        rows=rows,
-        choice=clerk.choice(rows),
-        conditions=samples.conditions if samples else None,
+        rows=waterfalls[choice.student or branches[0].student],
+        choice=choice,
+        students=students,
+        conditions=clerk.samples.conditions if clerk.samples else None,
         class_names=clerk.dataset.class_names,
         preprocessing=plain(clerk.dataset.preprocessing),
         notes=notes,
         provenance=_provenance(resolved, road, clerk.dataset, target),
+    )
+
+
+def _student_results(
+    waterfalls: Mapping[str, tuple[Row, ...]], choices: Mapping[str, Choice]
+) -> tuple[StudentResult, ...]:
+    """Every student beside the others; the front is over the teacher and all their networks."""
+    teacher = next(iter(waterfalls.values()))[0]
+    own = [(name, row) for name, rows in waterfalls.items() for row in rows[1:]]
+    _, *on_front = rows_on_front([teacher, *(row for _, row in own)])
+    front = {(name, row.step) for (name, row), on in zip(own, on_front, strict=True) if on}
+    return tuple(
+        StudentResult(
+            name=name,
+            rows=rows[1:],
+            choice=choices[name].model_copy(
+                update={"model": waterfall_file(choices[name].step, name)}
+            ),
+            on_front=(name, choices[name].step) in front,
+        )
+        for name, rows in waterfalls.items()
     )
 
 
@@ -75,14 +108,19 @@ class _Clerk:
     finished: Finished
     data: Path
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
         return open_dataset(self.data)
 
-    @property
+    @cached_property
     def samples(self) -> Samples | None:
         measured = self.road.measurement
         return None if measured is None else read_samples(self.finished.folder(measured))
+
+    @cached_property
+    def teacher(self) -> Evaluation:
+        """On the validation split."""
+        return self._evaluate(self.road.branches[0], "teacher", "validation")
 
     @property
     def evidence(self) -> Evidence:
@@ -90,37 +128,62 @@ class _Clerk:
         here = runs_here(profile, self.resolved.runtime(self.target)[1])
         return Evidence.MEASURED_ON_DEVICE if here else Evidence.MEASURED_ON_STAND_IN
 
-    def rows(self) -> tuple[Row, ...]:
-        dataset = self.dataset
-        teacher = self._evaluate("teacher", "validation", dataset)
-        samples = self.samples
-        return tuple(self._row(step, dataset, teacher, samples) for step in self.road.exports)
+    @property
+    def budget(self) -> Budget:
+        return self.resolved.recipe.targets[self.target].budget
 
-    def choice(self, rows: tuple[Row, ...]) -> Choice:
+    def rows(self, branch: Branch) -> tuple[Row, ...]:
+        """The waterfall of one student, the teacher first."""
+        return tuple(self._row(branch, step) for step in branch.exports)
+
+    def choice(self, branch: Branch, rows: tuple[Row, ...]) -> Choice:
+        """Which step of one student ships if it is the one that ships."""
         by_step: Mapping[Step, Row] = {row.step: row for row in rows}
         int8 = by_step.get("int8")
         fp32 = [row for row in rows if row.precision == "fp32"][-1]
-        samples = self.samples
         faster: Quantity | None = None
-        if int8 is not None and samples is not None:
-            faster = latency(
-                samples, "int8", reference=fp32.step, evidence=Evidence.MEASURED_ON_DEVICE
-            ).speedup
-        return choose(
-            fp32,
-            int8,
-            speedup=faster,
-            budget=self.resolved.recipe.targets[self.target].budget,
-            runtime=self.resolved.runtime(self.target)[1],
+        if int8 is not None:
+            faster = self._speedup(branch.measured_as["int8"], branch.measured_as[fp32.step])
+        runtime = self.resolved.runtime(self.target)[1]
+        return choose(fp32, int8, speedup=faster, budget=self.budget, runtime=runtime)
+
+    def student_choice(
+        self, waterfalls: Mapping[str, tuple[Row, ...]], choices: Mapping[str, Choice]
+    ) -> Choice:
+        """Which student ships, and which of its steps."""
+        measured_as = {
+            one.student: one.measured_as[choices[one.student].step] for one in self.road.branches
+        }
+        contenders = tuple(
+            Contender(
+                name=name,
+                row=next(row for row in rows if row.step == choices[name].step),
+                choice=choices[name],
+            )
+            for name, rows in waterfalls.items()
+        )
+        return choose_student(
+            contenders,
+            speedup=lambda one, other: self._speedup(measured_as[one], measured_as[other]),
+            budget=self.budget,
         )
 
-    def _row(
-        self, step: Step, dataset: Dataset, teacher: Evaluation, samples: Samples | None
-    ) -> Row:
-        export = self.road.exports[step]
+    def _speedup(self, name: str, reference: str) -> Quantity | None:
+        """How much faster one network is than another; None where nothing was measured."""
+        figures = self._latency(name, reference)
+        return figures.speedup if figures else None
+
+    def _latency(self, name: str, reference: str | None) -> Latency | None:
+        if self.samples is None:
+            return None
+        measured = Evidence.MEASURED_ON_DEVICE
+        return latency(self.samples, name, reference=reference, evidence=measured)
+
+    def _row(self, branch: Branch, step: Step) -> Row:
+        export = branch.exports[step]
         model = self.finished.folder(export) / MODEL_FILE
-        own = self._evaluate(step, "validation", dataset)
-        test = self._evaluate(step, "test", dataset) if dataset.test else None
+        teacher, own = self.teacher, self._evaluate(branch, step, "validation")
+        test = self._evaluate(branch, step, "test") if self.dataset.test else None
         cost = count(model)
         seen = self.evidence
         compared = step != "teacher"
@@ -134,14 +197,7 @@ class _Clerk:
             agreement=tasks.agreement(teacher, own, evidence=seen) if compared else None,
             worst_class=tasks.worst_class(teacher, own, evidence=seen) if compared else None,
             worst_group=tasks.worst_group(teacher, own, evidence=seen) if compared else None,
-            latency=latency(
-                samples,
-                step,
-                reference="teacher" if compared else None,
-                evidence=Evidence.MEASURED_ON_DEVICE,
-            )
-            if samples
-            else None,
+            latency=self._latency(branch.measured_as[step], "teacher" if compared else None),
             size_mb=counted(bytes_to_mb(cost.size_bytes), "bytes of the ONNX file / 10^6"),
             macs=counted(cost.macs, "multiply-accumulates of one inference, counted in the graph"),
             parameters=counted(cost.parameters, "weights of the ONNX graph"),
@@ -150,17 +206,15 @@ class _Clerk:
             else None,
         )
 
-    def _evaluate(self, step: Step, split: str, dataset: Dataset) -> Evaluation:
-        return read_evaluation(self.finished.folder(self.road.predictions[step]), split, dataset)
+    def _evaluate(self, branch: Branch, step: Step, split: str) -> Evaluation:
+        folder = self.finished.folder(branch.predictions[step])
+        return read_evaluation(folder, split, self.dataset)
 
 
 def _provenance(resolved: Resolved, road: Road, dataset: Dataset, target: str) -> Provenance:
     recipe = resolved.recipe
     used = [step for step in road.plan.steps if target in step.targets]
-    hf = any(
-        model is not None and model.source.startswith("hf:")
-        for model in (recipe.teacher, recipe.student)
-    )
+    hf = any(model.source.startswith("hf:") for model in (*recipe.teacher.parts, *recipe.students))
     return Provenance(
         recipe_sha256=text_sha256(resolved.lock()),
         data_sha256=dataset.sha256,

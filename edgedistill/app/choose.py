@@ -1,7 +1,8 @@
-"""Which candidate ships: a pure function of stored figures, so that a replay chooses the same.
+"""Which candidate of a student ships: a pure function of stored figures.
 
-Candidates are the last fp32 network and its int8 twin. The fastest that keeps the accuracy budget
-ships; where the measurement cannot tell, or there is none, the profile's documented default does.
+So a replay chooses the same. Candidates are the last fp32 network and its int8 twin. The fastest
+that keeps the accuracy budget ships; where the measurement cannot tell, or there is none, the
+profile's documented default does. Which of several students ships is `app.choose_student`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def choose(
     """
     if int8 is None:
         return _ship(fp32, decided=True, reason="there is no int8 candidate for this target")
-    broken, fp32_broken = (_broken_accuracy(row, fp32, budget) for row in (int8, fp32))
+    broken, fp32_broken = (
+        broken_accuracy(row, budget) or _broken_unbudgeted(row, fp32, budget)
+        for row in (int8, fp32)
+    )
     if broken and not fp32_broken:
         return _ship(fp32, decided=True, reason=f"int8 {broken}; fp32 keeps it")
     if fp32_broken and not broken:
@@ -66,7 +70,18 @@ def _ship(row: Row, *, decided: bool, reason: str) -> Choice:
     return Choice(step=row.step, model=SHIPPED, decided=decided, reason=reason)
 
 
-def _broken_accuracy(row: Row, fp32: Row, budget: Budget) -> str | None:
+def limits_accuracy(budget: Budget) -> bool:
+    """Whether the budget has any limit on accuracy."""
+    limits = (
+        budget.min_accuracy,
+        budget.max_accuracy_drop,
+        budget.max_worst_class_drop,
+        budget.max_worst_group_drop,
+    )
+    return any(limit is not None for limit in limits)
+
+
+def broken_accuracy(row: Row, budget: Budget) -> str | None:
     """Which accuracy limit the row's figures break, in words; None where they keep all."""
     losses = (
         ("accuracy", row.accuracy_drop, budget.max_accuracy_drop),
@@ -85,13 +100,18 @@ def _broken_accuracy(row: Row, fp32: Row, budget: Budget) -> str | None:
             f"has an accuracy of {format_percent(accuracy)}, below the budget's "
             f"{format_percent(budget.min_accuracy)}"
         )
-    unlimited = budget.min_accuracy is None and all(limit is None for _, _, limit in losses)
-    if unlimited and not fp32.accuracy.value - accuracy <= UNBUDGETED_DROP:
-        return (
-            f"has {format_percent(fp32.accuracy.value - accuracy)} less accuracy than fp32, and "
-            "the budget has no accuracy limit that would allow it"
-        )
     return None
+
+
+def _broken_unbudgeted(row: Row, fp32: Row, budget: Budget) -> str | None:
+    """Whether it costs more than may go unsaid, in words, where no limit says what it may cost."""
+    cost = fp32.accuracy.value - row.accuracy.value
+    if limits_accuracy(budget) or cost <= UNBUDGETED_DROP:
+        return None
+    return (
+        f"has {format_percent(cost)} less accuracy than fp32, and "
+        "the budget has no accuracy limit that would allow it"
+    )
 
 
 def _drop(worst: Worst | None) -> Quantity | None:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgedistill.app.assemble import assemble
-from edgedistill.app.live import data_document, model_document, source_of, targets_document
+from edgedistill.app.live import (
+    data_document,
+    model_document,
+    source_of,
+    students_document,
+    targets_document,
+)
 from edgedistill.app.networks import Networks
 from edgedistill.app.outcome import (
     COMPLETE,
@@ -19,9 +25,9 @@ from edgedistill.app.outcome import (
     RUNNING,
     STATE_FILE,
     TARGETS_FOLDER,
-    WATERFALL_FOLDER,
     CompressionRun,
     state_document,
+    waterfall_file,
 )
 from edgedistill.app.pipeline import execute, follow
 from edgedistill.app.plan import tree
@@ -36,6 +42,7 @@ from edgedistill.data import open_dataset, open_source
 from edgedistill.gate.judge import judge
 from edgedistill.render.document import report_text
 from edgedistill.render.markdown import report_markdown
+from edgedistill.render.pareto import PARETO_FILE, pareto_svg
 from edgedistill.store import RunFolder
 from edgedistill.units import format_percent
 
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from edgedistill.app.live import AnyModel
     from edgedistill.app.pipeline import Finished
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Road, TargetRoad
@@ -55,11 +63,11 @@ if TYPE_CHECKING:
 
 def compress(  # noqa: PLR0913  # the public call; every argument is a part of a recipe
     *,
-    teacher: nn.Module | str | Mapping[str, Any],
+    teacher: AnyModel,
     data: str | Mapping[str, Any],
     targets: Mapping[str, Budget | Mapping[str, Any]] | Sequence[str],
     out: str | Path,
-    student: nn.Module | str | Mapping[str, Any] | None = None,
+    student: AnyModel | Sequence[AnyModel] | None = None,
     stages: Mapping[str, Any] | None = None,
     name: str | None = None,
     seed: int = 0,
@@ -78,7 +86,9 @@ def compress(  # noqa: PLR0913  # the public call; every argument is a part of a
             or a mapping with the keys of a recipe's `data`.
         targets: Profile name to budget or to the keys of a recipe's target, or profile names.
         out: The run folder; the same call again takes what is finished there.
-        student: As `teacher`; None compresses the teacher itself.
+        student: As `teacher`; None compresses the teacher itself. A list or tuple of them makes
+            several students of the one teacher, of which one ships to each target; a mapping may
+            then give its `name`.
         stages: The keys of a recipe's `stages` that differ from the defaults.
         name: The run's name; the folder's where absent.
         seed: Seeds weights, order of samples and measurement order.
@@ -101,7 +111,7 @@ def compress(  # noqa: PLR0913  # the public call; every argument is a part of a
         "threads": threads,
         "data": data_document(data),
         "teacher": model_document(teacher, "teacher", live),
-        "student": None if student is None else model_document(student, "student", live),
+        "student": students_document(student, live),
         "stages": dict(stages or {}),
         "targets": targets_document(targets),
     }
@@ -232,8 +242,8 @@ def _announce_code(resolved: Resolved, progress: Progress) -> None:
 def _code(resolved: Resolved) -> tuple[str, ...]:
     """The Python functions that the recipe names, as FILE.py:FUNCTION."""
     recipe = resolved.recipe
-    parts = [*recipe.teacher.parts, *(recipe.student.parts if recipe.student else ())]
-    sources = [recipe.data.source, *(part.source for part in parts)]
+    networks = (*recipe.teacher.parts, *recipe.students)
+    sources = [recipe.data.source, *(network.source for network in networks)]
     prefix = "python:"
     found = [source.removeprefix(prefix) for source in sources if source.startswith(prefix)]
     return tuple(dict.fromkeys(found))
@@ -251,9 +261,10 @@ def _begin(run: RunFolder, resolved: Resolved) -> None:
 
 
 def _preflight(networks: Networks, dataset: Dataset) -> None:
-    """Builds teacher and student once, so that a student that does not fit is told at once."""
+    """Builds teacher and students once, so that a student that does not fit is told at once."""
     networks.fresh_teacher(dataset)
-    networks.fresh_student(dataset)
+    for student in networks.learners:
+        networks.fresh_student(student, dataset)
 
 
 def _notes(
@@ -278,11 +289,16 @@ def _notes(
 def _publish(run: RunFolder, report: Report, road: TargetRoad, finished: Finished) -> None:
     """Copies a target's models beside its report; the report comes last."""
     folder = f"{TARGETS_FOLDER}/{report.target}"
-    for step, export in road.exports.items():
-        content = (finished.folder(export) / MODEL_FILE).read_bytes()
-        run.write(f"{folder}/{WATERFALL_FOLDER}/{step}.onnx", content)
-        if step == report.choice.step:
-            run.write(f"{folder}/{report.choice.model}", content)
+    for branch in road.branches:
+        ships = report.choice.student in (branch.student, None)
+        student = branch.student if report.students else None
+        for step, export in branch.exports.items():
+            content = (finished.folder(export) / MODEL_FILE).read_bytes()
+            run.write(f"{folder}/{waterfall_file(step, student)}", content)
+            if ships and step == report.choice.step:
+                run.write(f"{folder}/{report.choice.model}", content)
+    if report.students:
+        run.write(f"{folder}/{PARETO_FILE}", pareto_svg(report).encode())
     verdict = judge(report)
     run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
     run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())

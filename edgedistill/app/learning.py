@@ -18,7 +18,7 @@ from edgedistill.stages.prune.stage import Pruning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgedistill.app.networks import Networks
+    from edgedistill.app.networks import Learner, Networks
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.core.learning import Distill
     from edgedistill.core.recipe import Prune, Recipe
@@ -36,6 +36,8 @@ class LearningRoad:
     """Of the source: read once, for all of its samples enter it."""
     networks: Networks
     plan: Plan
+    learner: Learner
+    """Whose branch this is; all branches share data, teacher and answers."""
 
     def data(self, target: str) -> PlannedStep:
         """The prepared data."""
@@ -144,24 +146,24 @@ class LearningRoad:
 
     def student(self, target: str, config: Distill | None) -> PlannedStep:
         """The student, distilled, or adopted where the recipe leaves distillation out."""
-        source = self.networks.student.source
+        source = self.learner.model.source
         if config is None:
-            self.networks.require_student_weights()
+            self.networks.require_student_weights(self.learner)
             return self.plan.add(
                 "student",
-                f"student: adopt {source}",
-                config={"model": self.networks.student_fingerprint},
+                f"student: {self.called}adopt {source}",
+                config={"model": self.networks.student_fingerprints[self.learner.name]},
                 inputs={"data": self.data(target)},
                 code=ROOMS,
                 make=lambda folders: Adoption(
-                    network=self.networks.fresh_student(open_dataset(folders["data"]))
+                    network=self.networks.fresh_student(self.learner, open_dataset(folders["data"]))
                 ),
                 target=target,
             )
         lessons = LessonRoad(self, target, config)
         return lessons.taught(
             "distill",
-            f"distill: {source} learns from the teacher, {schedule(config)}",
+            f"distill: {self.called}{source} learns from the teacher, {schedule(config)}",
             start=None,
         )
 
@@ -185,7 +187,7 @@ class LearningRoad:
 
         pruned = self.plan.add(
             "prune",
-            f"prune: whole channels, to {config.macs_ratio:g} of the MACs",
+            f"prune: {self.called}whole channels, to {config.macs_ratio:g} of the MACs",
             config={key: value for key, value in plain(config).items() if key != "recover"},
             inputs={"data": self.data(target), "network": base},
             code=("data", "models", "tasks", "stages/prune"),
@@ -196,7 +198,12 @@ class LearningRoad:
 
     def compressed(self, folder: Path) -> Network:
         """The network that a step of the student's road saved."""
-        return self.networks.compressed(folder)
+        return self.networks.compressed(self.learner, folder)
+
+    @property
+    def called(self) -> str:
+        """The student's name in front of what is done to it, where there are several."""
+        return f"{self.learner.name}: " if len(self.networks.learners) > 1 else ""
 
     def _recovered(self, target: str, config: Distill, pruned: PlannedStep) -> PlannedStep:
         lessons = LessonRoad(
@@ -204,6 +211,7 @@ class LearningRoad:
         )
         return lessons.taught(
             "recover",
-            f"recover: the pruned network learns from the same answers, {schedule(config)}",
+            f"recover: {self.called}the pruned network learns from the same answers, "
+            f"{schedule(config)}",
             start=pruned,
         )

@@ -52,7 +52,7 @@ class LessonRoad:
         def make(folders: Mapping[str, Path]) -> Distillation:
             dataset = open_dataset(folders["data"])
             if start is None:
-                network = learning.networks.fresh_student(dataset)
+                network = learning.networks.fresh_student(learning.learner, dataset)
             else:
                 network = learning.compressed(folders["network"])
             return Distillation(
@@ -66,7 +66,8 @@ class LessonRoad:
                 recipe_key=self.key,
             )
 
-        fresh = {} if start else {"model": learning.networks.student_fingerprint}
+        own = learning.networks.student_fingerprints[learning.learner.name]
+        fresh = {} if start else {"model": own}
         without_feedback = config.model_copy(update={"feedback": None})
         step = learning.plan.add(
             name,
@@ -100,7 +101,8 @@ class LessonRoad:
 
         return learning.plan.add(
             "feedback",
-            f"feedback: round {number} of {feedback.rounds}, the student's errors are replayed",
+            f"feedback: {learning.called}round {number} of {feedback.rounds}, the student's "
+            "errors are replayed",
             config={"round": number, "distill": plain(config)},
             inputs={**self._inputs(), "network": network},
             code=ROOMS,

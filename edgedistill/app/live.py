@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgedistill.core.strict import plain
 from edgedistill.data import live_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import nn
 
     from edgedistill.core.budget import Budget
     from edgedistill.core.recipe import Data
     from edgedistill.data import Source
+
+    AnyModel: TypeAlias = nn.Module | str | Mapping[str, Any]
+    """A module, a source, or the keys of a recipe's model."""
 
 LIVE_DATA = "live:data"
 _LIVE_KEYS = ("train", "validation", "test", "class_names")
@@ -52,9 +53,7 @@ def source_of(data: str | Mapping[str, Any], config: Data) -> Source | None:
     )
 
 
-def model_document(
-    model: nn.Module | str | Mapping[str, Any], name: str, live: dict[str, nn.Module]
-) -> dict[str, Any]:
+def model_document(model: AnyModel, name: str, live: dict[str, nn.Module]) -> dict[str, Any]:
     """The recipe's `teacher` or `student` of what the caller gave.
 
     Args:
@@ -68,6 +67,24 @@ def model_document(
         return dict(model)
     live[name] = model
     return {"source": f"live:{name}"}
+
+
+def students_document(
+    students: AnyModel | Sequence[AnyModel] | None, live: dict[str, nn.Module]
+) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """The recipe's `student` of what the caller gave: none, one, or a list of several.
+
+    Args:
+        students: As the caller gave them.
+        live: Gets the modules, as `student`, or as `student-1` and so on where it is a list.
+    """
+    if students is None:
+        return None
+    if isinstance(students, str) or not isinstance(students, Sequence):
+        return model_document(students, "student", live)
+    return [
+        model_document(one, f"student-{place}", live) for place, one in enumerate(students, start=1)
+    ]
 
 
 def targets_document(

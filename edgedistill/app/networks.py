@@ -13,6 +13,8 @@ from edgedistill.errors import Fault, InputError
 from edgedistill.models import Signature
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgedistill.core.learning import Training
     from edgedistill.core.recipe import Model, Recipe, Teacher
     from edgedistill.data import Dataset
@@ -23,16 +25,33 @@ _NO_BASE = Path()
 
 
 @dataclass(frozen=True)
+class Learner:
+    """A network that is compressed: a student, or the teacher itself where there is none."""
+
+    name: str
+    model: Model
+    field: str
+    """Where it stands in the recipe, for errors."""
+
+
+@dataclass(frozen=True)
 class Networks:
     """Builds and reads back the networks of one run."""
 
     recipe: Recipe
     live: Live = field(default_factory=dict)
 
-    @property
-    def student(self) -> Model:
-        """What is compressed: the student, or the teacher itself where there is none."""
-        return self.recipe.teacher if self.recipe.student is None else self.recipe.student
+    @cached_property
+    def learners(self) -> tuple[Learner, ...]:
+        """What is compressed: each student, or the teacher itself where there is none."""
+        students = self.recipe.students
+        if not students:
+            return (Learner("teacher", self.recipe.teacher, "student"),)
+        listed = isinstance(self.recipe.student, tuple)
+        return tuple(
+            Learner(str(one.name), one, f"student.{place}" if listed else "student")
+            for place, one in enumerate(students)
+        )
 
     @cached_property
     def teacher_training(self) -> Training | None:
@@ -72,20 +91,20 @@ class Networks:
             )
         return None
 
-    def require_student_weights(self) -> None:
+    def require_student_weights(self, student: Learner) -> None:
         """Refuses a student that nothing teaches and that has no weights.
 
         Raises:
             InputError: If the student's source brings none and the recipe gives none.
         """
-        if not self._brings_weights(self.student, "student"):
+        if not self._brings_weights(student.model, student.field):
             raise InputError(
                 Fault(
                     field="stages.distill",
                     given="null",
                     problem="is left out, but the student has no weights",
-                    remedy="Give student.weights, or leave out student to compress the teacher "
-                    "itself",
+                    remedy=f"Give {student.field}.weights, or leave out student to compress the "
+                    "teacher itself",
                 )
             )
 
@@ -115,7 +134,7 @@ class Networks:
     @property
     def from_transformers(self) -> bool:
         """Whether any network comes from transformers."""
-        parts = (*self.recipe.teacher.parts, *self.student.parts)
+        parts = (*self.recipe.teacher.parts, *self.recipe.students)
         return any(model.source.startswith("hf:") for model in parts)
 
     @cached_property
@@ -126,9 +145,12 @@ class Networks:
         )
 
     @cached_property
-    def student_fingerprint(self) -> str:
-        """Hash of what the student is built from."""
-        return models.fingerprint(self.student, base=_NO_BASE, live=self.live, field="student")
+    def student_fingerprints(self) -> Mapping[str, str]:
+        """Hash of what each student is built from, by its name."""
+        return {
+            one.name: models.fingerprint(one.model, base=_NO_BASE, live=self.live, field=one.field)
+            for one in self.learners
+        }
 
     def fresh_teacher(self, dataset: Dataset) -> Network:
         """The teacher as its source gives it."""
@@ -136,9 +158,9 @@ class Networks:
         require_reportable(network, dataset)
         return network
 
-    def fresh_student(self, dataset: Dataset) -> Network:
-        """The student as its source gives it, its weights drawn from the recipe's seed."""
-        return self._fresh(self.student, dataset, "student")
+    def fresh_student(self, student: Learner, dataset: Dataset) -> Network:
+        """A student as its source gives it, its weights drawn from the recipe's seed."""
+        return self._fresh(student.model, dataset, student.field)
 
     def teacher(self, folder: Path) -> Network:
         """The teacher as a step saved it."""
@@ -146,9 +168,11 @@ class Networks:
             folder, model=self.recipe.teacher, base=_NO_BASE, live=self.live, field="teacher"
         )
 
-    def compressed(self, folder: Path) -> Network:
-        """The student as a step saved it, pruned or not."""
-        return models.load(folder, model=self.student, base=_NO_BASE, live=self.live)
+    def compressed(self, student: Learner, folder: Path) -> Network:
+        """A student as a step saved it, pruned or not."""
+        return models.load(
+            folder, model=student.model, base=_NO_BASE, live=self.live, field=student.field
+        )
 
     def _fresh(self, model: Model, dataset: Dataset, name: str) -> Network:
         signature = Signature(inputs=dataset.input_shapes, classes=len(dataset.class_names))

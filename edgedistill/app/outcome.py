@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgedistill.app.resolve import Resolved
-    from edgedistill.core.report import Report, Row
+    from edgedistill.core.report import Report, Row, Step
     from edgedistill.core.verdict import Verdict
 
 STATE_FILE = "run.json"
@@ -104,6 +104,17 @@ def judge(*paths: str | Path) -> GateResult:
             else:
                 doubts.append(doubt)
     return GateResult(tuple(verdicts), tuple(doubts))
+
+
+def waterfall_file(step: Step, student: str | None) -> str:
+    """Where a step's model lies beside a report.
+
+    Args:
+        step: The step.
+        student: Whose step it is, where there are several students.
+    """
+    own = "" if student is None or step == "teacher" else f"{student}/"
+    return f"{WATERFALL_FOLDER}/{own}{step}.onnx"
 
 
 def state_document(resolved: Resolved, state: str) -> bytes:

@@ -48,6 +48,8 @@ class Plan:
     training: Mapping[str, str]
     """Seed and threads: they enter the key of every step but those that say otherwise."""
     _steps: dict[str, PlannedStep] = field(default_factory=dict)
+    _code: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """Hash of the sources of some rooms, read once a plan: many steps share their rooms."""
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:
@@ -89,7 +91,7 @@ class Plan:
             name,
             config=config,
             inputs=keys,
-            code=code_sha256(*code),
+            code=self._code_sha256(code),
             environment={**self.libraries, **(self.training if seeded else {})},
         )
         known = self._steps.get(key)
@@ -110,6 +112,11 @@ class Plan:
         self._steps[key] = step
         self._join(step, target)
         return step
+
+    def _code_sha256(self, code: tuple[str, ...]) -> str:
+        if code not in self._code:
+            self._code[code] = code_sha256(*code)
+        return self._code[code]
 
     def _join(self, step: PlannedStep, target: str) -> None:
         for key in step.inputs.values():

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgedistill.app.sweep import swept
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
-from edgedistill.core.recipe import Data, Model, Recipe, Target, Teacher
+from edgedistill.core.recipe import Data, Model, Recipe, Student, Students, Target, Teacher
 from edgedistill.core.strict import merge, plain
 from edgedistill.errors import Fault, InputError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.profile import Runtime, TargetProfile
 
-AnyModel = TypeVar("AnyModel", Model, Teacher)
+AnyModel = TypeVar("AnyModel", Model, Student, Teacher)
 _PATH_KINDS = ("image-folder", "npz", "onnx", "python")
 _TEACHERS_ONLY = ("ensemble", "onnx")
 """Kinds of sources that can be asked, but not trained, pruned or quantized."""
@@ -49,13 +50,19 @@ class Resolved:
 
 
 def read_recipe(
-    path: str | Path, *, settings: Iterable[str] = (), targets: Iterable[str] = ()
+    path: str | Path,
+    *,
+    settings: Iterable[str] = (),
+    sweeps: Iterable[str] = (),
+    targets: Iterable[str] = (),
 ) -> Resolved:
     """Reads a recipe file, lays overrides over it and resolves it.
 
     Args:
         path: The recipe's YAML file; relative paths in it count from its folder.
         settings: Overrides as `dotted.key=value`; the value is read as YAML.
+        sweeps: What its student is varied in, as `student.key=value,value`: one student for each
+            value, and for each combination where there are several; see `app.sweep`.
         targets: Only these of the recipe's targets, or profiles it does not name yet.
 
     Raises:
@@ -69,6 +76,7 @@ def read_recipe(
         )
     for setting in settings:
         document = merge(document, _parse_setting(setting))
+    document = swept(document, sweeps)
     if chosen := tuple(targets):
         known = document.get("targets")
         known = known if isinstance(known, dict) else {}
@@ -113,7 +121,7 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
             "threads": recipe.threads or len(os.sched_getaffinity(0)),
             "data": _absolute_data(recipe.data, base),
             "teacher": _absolute_model(recipe.teacher, base),
-            "student": None if recipe.student is None else _absolute_model(recipe.student, base),
+            "student": _absolute_students(recipe.student, base),
         }
     )
     return Resolved(recipe=resolved, profiles=profiles)
@@ -136,27 +144,34 @@ def _runtime_faults(
 
 
 def _compressible_faults(recipe: Recipe, file: str | Path) -> list[Fault]:
-    model = recipe.teacher if recipe.student is None else recipe.student
-    if model.source.partition(":")[0] not in _TEACHERS_ONLY:
-        return []
-    if recipe.student is None:
-        fault = Fault(
+    if not recipe.students and _only_teaches(recipe.teacher):
+        return [
+            Fault(
+                file=file,
+                field="student",
+                problem=f"is missing, and the teacher {recipe.teacher.source} cannot be compressed "
+                "itself",
+                remedy="Give the network to be compressed as builtin:NAME, "
+                "python:FILE.py:FUNCTION or hf:DIR_OR_ID",
+            )
+        ]
+    listed = isinstance(recipe.student, tuple)
+    return [
+        Fault(
             file=file,
-            field="student",
-            problem=f"is missing, and the teacher {model.source} cannot be compressed itself",
-            remedy="Give the network to be compressed as builtin:NAME, python:FILE.py:FUNCTION or "
-            "hf:DIR_OR_ID",
-        )
-    else:
-        fault = Fault(
-            file=file,
-            field="student.source",
-            given=model.source,
+            field=f"student.{place}.source" if listed else "student.source",
+            given=student.source,
             problem="is a teacher only: it can be asked, but not trained",
             remedy="Give it as the teacher, and a student as builtin:NAME, "
             "python:FILE.py:FUNCTION or hf:DIR_OR_ID",
         )
-    return [fault]
+        for place, student in enumerate(recipe.students)
+        if _only_teaches(student)
+    ]
+
+
+def _only_teaches(model: Model) -> bool:
+    return model.source.partition(":")[0] in _TEACHERS_ONLY
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:
@@ -203,6 +218,12 @@ def _absolute_model(model: AnyModel, base: Path) -> AnyModel:
     if isinstance(model, Teacher):
         changes["members"] = tuple(_absolute_model(member, base) for member in model.members)
     return model.model_copy(update=changes)
+
+
+def _absolute_students(student: Students | None, base: Path) -> Students | None:
+    if isinstance(student, tuple):
+        return tuple(_absolute_model(one, base) for one in student)
+    return None if student is None else _absolute_model(student, base)
 
 
 def _absolute_source(source: str, base: Path) -> str:

@@ -23,13 +23,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TargetRoad:
-    """Where one target's results stand in the plan."""
+class Branch:
+    """Where one student's results stand in the plan, the teacher's first."""
 
+    student: str
+    """The student's name."""
     exports: Mapping[Step, PlannedStep]
     """Step of the waterfall to the planned step that writes its ONNX file."""
     predictions: Mapping[Step, PlannedStep]
     """Step of the waterfall to the planned step that holds its outputs."""
+    measured_as: Mapping[Step, str]
+    """Step of the waterfall to what it is called in the measurement."""
+
+
+@dataclass(frozen=True)
+class TargetRoad:
+    """Where one target's results stand in the plan."""
+
+    branches: tuple[Branch, ...]
+    """One for each student, in the recipe's order; one where the teacher itself is compressed."""
     measurement: PlannedStep | None
     """The planned step that holds raw latency samples, where the device is at hand."""
 
@@ -78,16 +90,34 @@ def lay_road(
             "device": company.device.partition(":")[0],
         },
     )
-    learning = LearningRoad(resolved.recipe, source, source.fingerprint(), networks, plan)
+    fingerprint = source.fingerprint()
+    students = tuple(
+        LearningRoad(resolved.recipe, source, fingerprint, networks, plan, learner)
+        for learner in networks.learners
+    )
     targets = {
-        name: _target_road(ShippingRoad(name, resolved, learning, plan))
+        name: _target_road(tuple(ShippingRoad(name, resolved, one, plan) for one in students))
         for name in resolved.recipe.targets
     }
     first = next(iter(targets))
-    return Road(plan, learning.data(first), learning.teacher(first), targets)
+    return Road(plan, students[0].data(first), students[0].teacher(first), targets)
 
 
-def _target_road(shipping: ShippingRoad) -> TargetRoad:
+def _target_road(students: tuple[ShippingRoad, ...]) -> TargetRoad:
+    branches = tuple(_branch(one, several=len(students) > 1) for one in students)
+    name, resolved = students[0].target, students[0].resolved
+    config = resolved.recipe.stages_for(name).benchmark
+    if config is None or resolved.profiles[name].transport == "none":
+        return TargetRoad(branches, measurement=None)
+    exports = {
+        branch.measured_as[step]: export
+        for branch in branches
+        for step, export in branch.exports.items()
+    }
+    return TargetRoad(branches, students[0].measurement(config, exports))
+
+
+def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
     name, learning, resolved = shipping.target, shipping.learning, shipping.resolved
     stages = resolved.recipe.stages_for(name)
     networks: dict[Step, PlannedStep] = {"teacher": learning.teacher(name)}
@@ -102,8 +132,7 @@ def _target_road(shipping: ShippingRoad) -> TargetRoad:
         if int8 is not None:
             exports["int8"] = int8
     predictions = {step: shipping.predictions(step, export) for step, export in exports.items()}
-    at_hand = resolved.profiles[name].transport != "none"
-    measurement = None
-    if stages.benchmark is not None and at_hand:
-        measurement = shipping.measurement(stages.benchmark, exports)
-    return TargetRoad(exports, predictions, measurement)
+    student = learning.learner.name
+    lead = f"{student}/" if several else ""
+    measured_as = {step: step if step == "teacher" else f"{lead}{step}" for step in exports}
+    return Branch(student, exports, predictions, measured_as)

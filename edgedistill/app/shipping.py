@@ -48,8 +48,8 @@ class ShippingRoad:
         opset, ir_version = file_limits(
             config.opset, max_opset=runtime.max_opset, max_ir_version=runtime.max_ir_version
         )
-        networks = self.learning.networks
-        read_back = networks.teacher if step == "teacher" else networks.compressed
+        learning = self.learning
+        read_back = learning.networks.teacher if step == "teacher" else learning.compressed
 
         def make(folders: Mapping[str, Path]) -> Exporting:
             return Exporting(
@@ -63,7 +63,7 @@ class ShippingRoad:
 
         return self.plan.add(
             "export",
-            f"export: {step} to ONNX, opset {opset}, {runtime.shapes} batch",
+            f"export: {self._called(step)}{step} to ONNX, opset {opset}, {runtime.shapes} batch",
             config={
                 "opset": opset,
                 "max_ir_version": ir_version,
@@ -96,7 +96,8 @@ class ShippingRoad:
 
         return self.plan.add(
             "quantize",
-            f"quantize: int8 {scheme.label}, {config.calibration} calibration",
+            f"quantize: {self.learning.called}int8 {scheme.label}, {config.calibration} "
+            "calibration",
             config={"quantize": plain(config), "scheme": plain(scheme), "runs_here": here},
             inputs={"data": self.learning.data(self.target), "model": export},
             code=("data", "cost", "stages/quantize"),
@@ -106,9 +107,9 @@ class ShippingRoad:
 
     def predictions(self, step: Step, export: PlannedStep) -> PlannedStep:
         """The outputs of an ONNX file on the evaluated splits, computed on this machine."""
-        host = load(HOST)
 
         def make(folders: Mapping[str, Path]) -> SplitPredictions:
+            host = load(HOST)
             return SplitPredictions(
                 model=folders["model"] / MODEL_FILE,
                 dataset=open_dataset(folders["data"]),
@@ -118,7 +119,7 @@ class ShippingRoad:
 
         return self.plan.add(
             "predict",
-            f"predict: {step} on validation and test",
+            f"predict: {self._called(step)}{step} on validation and test",
             config={},
             inputs={"data": self.learning.data(self.target), "model": export},
             code=("bench", "devices", "worker.py", "data"),
@@ -126,8 +127,13 @@ class ShippingRoad:
             target=self.target,
         )
 
-    def measurement(self, config: Benchmark, exports: Mapping[Step, PlannedStep]) -> PlannedStep:
-        """Raw latency samples of all ONNX files of the waterfall, interleaved on the device."""
+    def measurement(self, config: Benchmark, exports: Mapping[str, PlannedStep]) -> PlannedStep:
+        """Raw latency samples of all ONNX files of all students, interleaved on the device.
+
+        Args:
+            config: How many rounds.
+            exports: What each is called in the samples, to the step that writes it.
+        """
         profile = self.resolved.profiles[self.target]
         runtime = self.resolved.runtime(self.target)[1]
 
@@ -135,7 +141,7 @@ class ShippingRoad:
             samples = open_dataset(folders["data"]).validation
             return Measuring(
                 candidates=tuple(
-                    Candidate(name=step, model=folders[step] / MODEL_FILE) for step in exports
+                    Candidate(name=name, model=folders[name] / MODEL_FILE) for name in exports
                 ),
                 inputs=samples.batch(np.arange(min(_MEASURED_SAMPLES, len(samples)))),
                 config=config,
@@ -156,9 +162,12 @@ class ShippingRoad:
             },
             inputs={
                 "data": self.learning.data(self.target),
-                **{str(step): of for step, of in exports.items()},
+                **exports,
             },
             code=("bench", "devices", "worker.py"),
             make=make,
             target=self.target,
         )
+
+    def _called(self, step: Step) -> str:
+        return "" if step == "teacher" else self.learning.called

@@ -14,14 +14,24 @@ import click
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME if absent.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Make one student of each value, for instance student.width=0.25,0.5,1 (relative to the "
+    "student's own width; a whole number above 1 is the width itself) or student.args.depth=1,2. "
+    "Several sweeps make every combination.",
+)
 @click.option("--measure-again", is_flag=True, help="Take new latency samples.")
 @click.option("--dry-run", is_flag=True, help="Print the plan as a tree and run no step.")
-def compress(
+def compress(  # noqa: PLR0913  # one for each option
     recipe: Path | None,
     example: str | None,
     targets: tuple[str, ...],
     out: Path | None,
     settings: tuple[str, ...],
+    sweeps: tuple[str, ...],
     measure_again: bool,
     dry_run: bool,
 ) -> None:
@@ -42,7 +52,7 @@ def compress(
 
         recipe = example_path(example)
     assert recipe is not None
-    resolved = edgedistill.read_recipe(recipe, settings=settings, targets=targets)
+    resolved = edgedistill.read_recipe(recipe, settings=settings, sweeps=sweeps, targets=targets)
     folder = out or Path("runs") / resolved.recipe.name
     if dry_run:
         click.echo(f"{resolved.recipe.name} in {folder}")

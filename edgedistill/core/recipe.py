@@ -5,13 +5,14 @@ A recipe is data. Code enters at one marked place only: a source that begins wit
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.curation import Curate
 from edgedistill.core.learning import Answers, Distill, Fraction, Share, Training
+from edgedistill.core.naming import MAX_LENGTH, NAME, student_name, told_apart
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.strict import Strict, merge
 
@@ -143,6 +144,27 @@ class Teacher(Model):
         return self
 
 
+class Student(Model):
+    """One of several students; all learn from the same answers of the teacher."""
+
+    name: str | None = Field(default=None, pattern=NAME, max_length=MAX_LENGTH)
+    """What it is called in reports and folders; made from source and args where absent."""
+
+
+def _one_or_several(given: Any) -> str:
+    """Which of the two a recipe's `student` is, so that only its own faults are told."""
+    return "[several]" if isinstance(given, list | tuple) else "[one]"
+
+
+Students = Annotated[
+    Annotated[Model, Tag("[one]")]
+    | Annotated[tuple[Student, ...], Field(strict=False), Tag("[several]")],
+    Discriminator(_one_or_several),
+]
+RESERVED = ("teacher", "teacher.onnx")
+"""What no student may be called: the teacher stands beside the students in every report."""
+
+
 class Prune(Strict):
     """Whole channels are removed by dependency groups, then the network recovers."""
 
@@ -217,7 +239,7 @@ class Recipe(Strict):
 
     schema_version: Literal[1]
     """Version of this document's schema."""
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
     """The run's name: letters, digits, dots, dashes and underscores."""
     task: Literal["classification"] = "classification"
     """What the network is asked to do."""
@@ -227,11 +249,32 @@ class Recipe(Strict):
     """Processor threads for training; all of them where absent. Part of what makes the bytes."""
     data: Data
     teacher: Teacher
-    student: Model | None = None
-    """Absent: the teacher itself is pruned and quantized."""
+    student: Students | None = None
+    """Absent: the teacher itself is pruned and quantized. A list: each learns from the same
+    answers, all are measured in the same rounds, and one of them ships to each target."""
     stages: Stages = Stages()
     targets: dict[str, Target] = Field(min_length=1)
     """By profile name, for instance host or raspberry-pi-5."""
+
+    @field_validator("student")
+    @classmethod
+    def _named(cls, student: Students | None) -> Students | None:
+        if not isinstance(student, tuple):
+            return student
+        if not student:
+            raise ValueError("is an empty list. Give a student, or leave student out")
+        given = [one.name for one in student if one.name is not None]
+        for name in given:
+            if given.count(name) > 1:
+                raise ValueError(f"names '{name}' twice. Give each student a name of its own")
+            if name in RESERVED:
+                raise ValueError(f"'{name}' is the teacher's own name. Give another")
+        unnamed = [student_name(one.source, one.args) for one in student if one.name is None]
+        made = iter(told_apart(unnamed, taken=[*given, *RESERVED]))
+        return tuple(
+            one if one.name is not None else one.model_copy(update={"name": next(made)})
+            for one in student
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -248,6 +291,14 @@ class Recipe(Strict):
             for name, target in document["targets"].items()
         }
         return {**document, "targets": targets}
+
+    @property
+    def students(self) -> tuple[Student, ...]:
+        """The students, each with its name; none where the teacher itself is compressed."""
+        if self.student is None or isinstance(self.student, tuple):
+            return self.student or ()
+        one = self.student
+        return (Student(name=student_name(one.source, one.args), **dict(one)),)
 
     def stages_for(self, target: str) -> Stages:
         """The stages of one target: its own where it differs, else the recipe's."""

@@ -81,6 +81,32 @@ class Choice(Strict):
     decided: bool
     """False where the measurement could not tell or there was none."""
     reason: str
+    student: str | None = None
+    """Which student it is, where there are several."""
+
+
+class StudentResult(Strict):
+    """One of several students that were taught by the same teacher and measured together."""
+
+    name: str
+    """As in the recipe."""
+    rows: tuple[Row, ...] = Field(strict=False, min_length=1)
+    """Its steps, without the teacher's."""
+    choice: Choice
+    """Which of its steps would ship if it were the only student."""
+    on_front: bool
+    """Whether no network of this report, the teacher's among them, beats the one it would ship:
+    at least as accurate and as fast, and better in one of the two."""
+
+    @model_validator(mode="after")
+    def _ships_a_row(self) -> Self:
+        if all(row.step != self.choice.step for row in self.rows):
+            raise ValueError(f"choice.step '{self.choice.step}' has no row. Run compress again")
+        return self
+
+    def shipped(self) -> Row:
+        """The row of the model that would ship."""
+        return next(row for row in self.rows if row.step == self.choice.step)
 
 
 class Provenance(Strict):
@@ -106,7 +132,10 @@ class Report(Strict):
     runtime: str
     budget: Budget
     rows: tuple[Row, ...] = Field(strict=False, min_length=1)
+    """Of the student that ships, the teacher's first."""
     choice: Choice
+    students: tuple[StudentResult, ...] = Field(default=(), strict=False)
+    """All students in the recipe's order, where there are several; else empty."""
     conditions: Conditions | None
     """Of the latency measurement; absent where there was none."""
     class_names: tuple[str, ...] = Field(strict=False)
@@ -119,6 +148,21 @@ class Report(Strict):
     def _ships_a_row(self) -> Self:
         if self.row(self.choice.step) is None:
             raise ValueError(f"choice.step '{self.choice.step}' has no row. Run compress again")
+        return self
+
+    @model_validator(mode="after")
+    def _ships_one_of_its_students(self) -> Self:
+        names = [student.name for student in self.students]
+        if len(set(names)) != len(names):
+            raise ValueError("students hold a name twice. Run compress again")
+        if not names and self.choice.student is None:
+            return self
+        chosen = next((one for one in self.students if one.name == self.choice.student), None)
+        if chosen is None or chosen.rows != self.rows[1:]:
+            raise ValueError(
+                f"choice.student '{self.choice.student}' is not the student that rows are of. "
+                "Run compress again"
+            )
         return self
 
     def row(self, step: Step) -> Row | None:

@@ -8,7 +8,7 @@ from edgedistill.units import format_count
 
 if TYPE_CHECKING:
     from edgedistill.core.evidence import Quantity
-    from edgedistill.core.report import Int8Check, Worst
+    from edgedistill.core.report import Int8Check, StudentResult, Worst
 
 ABSENT = "-"
 """Stands where there is no figure."""
@@ -78,6 +78,11 @@ def coverage(check: Int8Check | None) -> str:
 def evidence(figure: Quantity | None) -> str:
     """How the figure was got."""
     return ABSENT if figure is None else figure.evidence.value
+
+
+def front(student: StudentResult) -> str:
+    """Whether the network that a student would ship is on the Pareto front."""
+    return "yes" if student.on_front else "no"
 
 
 def _interval(figure: Quantity, scale: float, form: str) -> str:

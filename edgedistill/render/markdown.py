@@ -10,6 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from edgedistill.render import figures
+from edgedistill.render.pareto import PARETO_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +30,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         f"# {_text(report.target_title)}: {verdict.outcome}",
         f"Run {_text(report.run)}, target {_text(report.target)}, runtime {_text(report.runtime)}.",
         *_verdict(verdict),
+        *_students(report),
         *_waterfall(report),
         *_damage(report),
         *_choice(report),
@@ -87,6 +89,35 @@ def _check(check: Check) -> tuple[str, ...]:
     return (f"`{check.budget}`", f"{check.limit:g}", f"**{check.outcome}**", _text(check.reason))
 
 
+def _students(report: Report) -> list[str]:
+    """Every student as it would ship, where there are several."""
+    if not report.students:
+        return []
+    rows = []
+    for one in report.students:
+        name, row = _text(one.name), one.shipped()
+        rows.append(
+            (
+                f"**{name}, ships**" if one.name == report.choice.student else name,
+                one.choice.step,
+                figures.accuracy(row.accuracy),
+                figures.milliseconds(row.latency.p50_ms if row.latency else None),
+                figures.megabytes(row.size_mb),
+                figures.count(row.macs),
+                figures.front(one),
+            )
+        )
+    head = ("Student", "Step", "Accuracy", "Median latency", "Size", "MACs", "On the front")
+    return [
+        "## Students of the same teacher",
+        _table(head, rows),
+        f"![Accuracy against cost of every network]({PARETO_FILE})",
+        "Each student is the one of its steps that would ship if it were alone. On the front is "
+        "what no network here, the teacher among them, beats: at least as accurate and as fast, "
+        "and better in one. Where nothing was measured, multiply-accumulates stand for latency.",
+    ]
+
+
 def _waterfall(report: Report) -> list[str]:
     head = ("Step", "Accuracy", "Median latency", "Evidence", "Speed-up")
     rows = [
@@ -102,8 +133,9 @@ def _waterfall(report: Report) -> list[str]:
         )
         for row in report.rows
     ]
+    whose = "" if report.choice.student is None else f": {_text(report.choice.student)}"
     return [
-        "## What each step cost and gained",
+        f"## What each step cost and gained{whose}",
         _table((*head, "Size", "MACs", "Parameters"), rows),
         _legend(report),
     ]
@@ -178,9 +210,10 @@ def _named(row: Row, what: str) -> str:
 def _choice(report: Report) -> list[str]:
     choice = report.choice
     decided = "" if choice.decided else " (**undecided**)"
+    student = "" if choice.student is None else f"student {_text(choice.student)}, "
     return [
         "## Which model ships",
-        f"{_text(choice.model)}, step {choice.step}{decided}: {_text(choice.reason)}",
+        f"{_text(choice.model)}, {student}step {choice.step}{decided}: {_text(choice.reason)}",
     ]
 
 

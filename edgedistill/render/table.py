@@ -1,4 +1,4 @@
-"""The end of a run on a terminal: per target the waterfall and the verdict."""
+"""The end of a run on a terminal: per target the students, the waterfall and the verdict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgedistill.core.verdict import Outcome
 from edgedistill.render import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import TextIO
 
     from edgedistill.core.report import Report, Row
@@ -21,13 +21,14 @@ WIDE_WIDTH = 120
 NARROW_WIDTH = 92
 """Below this many columns, the parameters are left out and columns stand close."""
 
+_FIGURES = ("accuracy", "median latency", "speed-up", "size", "MACs", "parameters")
 _STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNJUDGED: "bold yellow"}
 
 
 def show_reports(
     results: Iterable[tuple[Report, Verdict]], stream: TextIO, *, width: int | None = None
 ) -> None:
-    """Prints the waterfall and the verdict of each target.
+    """Prints the waterfall and the verdict of each target, before them the students if several.
 
     Args:
         results: Report and verdict of each target.
@@ -36,6 +37,8 @@ def show_reports(
     """
     console = _console(stream, width)
     for report, verdict in results:
+        if report.students:
+            console.print(_students(report, console.width))
         console.print(_waterfall(report, console.width))
         for style, line in _verdict_lines(verdict):
             console.print(_styled(line, style), soft_wrap=True)
@@ -70,32 +73,55 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
+def _students(report: Report, columns: int) -> Any:
+    table = _table(f"{report.target_title} · {report.run} · students", "", columns)
+    _add_columns(table, "student", ["step", *_FIGURES[:2], "size", "MACs", "on front"])
+    for one in report.students:
+        row = one.shipped()
+        accuracy, latency, _, size, macs, _ = _cells(row)
+        cells = (one.choice.step, accuracy, latency, size, macs, figures.front(one))
+        _add_row(table, one.name, cells, columns, ships=one.name == report.choice.student)
+    return table
+
+
 def _waterfall(report: Report, columns: int) -> Any:
+    whose = "" if report.choice.student is None else f" · {report.choice.student}"
+    title = f"{report.target_title} · {report.run} · {report.runtime}{whose}"
+    table = _table(title, _rests_on(report), columns)
+    heads = _FIGURES if columns >= NARROW_WIDTH else _FIGURES[:-1]
+    _add_columns(table, "step", heads)
+    for row in report.rows:
+        ships = row.step == report.choice.step
+        _add_row(table, row.step, _cells(row)[: len(heads)], columns, ships=ships)
+    return table
+
+
+def _table(title: str, caption: str, columns: int) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"{report.target_title} · {report.run} · {report.runtime}"
-    table = Table(
+    return Table(
         title=_styled(title, "bold"),
         title_justify="left",
-        caption=_styled(_rests_on(report), ""),
+        caption=_styled(caption, "") if caption else None,
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1 if columns >= NARROW_WIDTH else 0),
     )
-    table.add_column("step", no_wrap=True)
-    heads = ["accuracy", "median latency", "speed-up", "size", "MACs"]
-    heads += ["parameters"] if columns >= NARROW_WIDTH else []
+
+
+def _add_columns(table: Any, name: str, heads: Sequence[str]) -> None:
+    table.add_column(name, no_wrap=True)
     for head in heads:
         table.add_column(head, justify="right")
-    for row in report.rows:
-        ships = row.step == report.choice.step
-        cells = _cells(row)[: len(heads)]
-        if columns < WIDE_WIDTH:
-            cells = tuple(cell.replace(" (", "\n(") for cell in cells)
-        table.add_row(f"{'→' if ships else ' '} {row.step}", *cells, style="bold" if ships else "")
-    return table
+
+
+def _add_row(table: Any, name: str, cells: tuple[str, ...], columns: int, *, ships: bool) -> None:
+    if columns < WIDE_WIDTH:
+        cells = tuple(cell.replace(" (", "\n(") for cell in cells)
+    style = "bold" if ships else ""
+    table.add_row(f"{'→' if ships else ' '} {_visible(name)}", *cells, style=style)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -53,15 +53,38 @@ def test_training_beside_weights_is_refused(tiny: Callable[..., Resolved]) -> No
 
 def test_without_a_student_the_teacher_is_what_is_compressed(tiny: Callable[..., Resolved]) -> None:
     recipe = tiny(student=None).recipe
-    assert Networks(recipe).student is recipe.teacher
+    (compressed,) = Networks(recipe).learners
+    assert compressed.model is recipe.teacher
 
 
 def test_a_student_that_nothing_teaches_needs_weights(tiny: Callable[..., Resolved]) -> None:
     fresh = Networks(tiny(stages__distill=None).recipe)
     with pytest.raises(InputError, match=r"stages\.distill: is left out, but the student has no"):
-        fresh.require_student_weights()
+        fresh.require_student_weights(*fresh.learners)
 
 
 def test_a_live_student_brings_its_weights(tiny: Callable[..., Resolved]) -> None:
     recipe = tiny(stages__distill=None, student={"source": "live:net"}).recipe
-    Networks(recipe, {"net": nn.Linear(64, 10)}).require_student_weights()
+    networks = Networks(recipe, {"net": nn.Linear(64, 10)})
+    networks.require_student_weights(*networks.learners)
+
+
+def test_each_of_several_students_is_known_by_name_and_by_its_place_in_the_recipe(
+    tiny: Callable[..., Resolved],
+) -> None:
+    students = [
+        {"name": "small", "source": "builtin:mlp", "args": {"width": 8}},
+        {"source": "builtin:mlp", "args": {"width": 16}},
+        {"source": "builtin:mlp", "args": {"width": 16, "depth": 2}},
+    ]
+    networks = Networks(tiny(student=students, stages__distill=None).recipe)
+    assert [(one.name, one.field) for one in networks.learners] == [
+        ("small", "student.0"),
+        ("mlp-width-16", "student.1"),
+        ("mlp-width-16-depth-2", "student.2"),
+    ]
+    small, wide, same = (networks.student_fingerprints[one.name] for one in networks.learners)
+    assert small != wide
+    assert wide == same  # depth 2 is the default
+    with pytest.raises(InputError, match=r"Give student\.1\.weights"):
+        networks.require_student_weights(networks.learners[1])

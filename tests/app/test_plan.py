@@ -83,14 +83,14 @@ def test_without_a_student_the_teacher_itself_is_compressed(
 ) -> None:
     road = _road(tiny(student=None), tmp_path)
     assert not _keys(road, "distill")
-    assert list(road.targets["host"].exports) == ["teacher", "pruned", "int8"]
+    assert list(road.targets["host"].branches[0].exports) == ["teacher", "pruned", "int8"]
     pruned = next(step for step in road.plan.steps if step.name == "prune")
     assert pruned.inputs["network"] == road.teacher.key
 
 
 def test_a_stage_set_to_null_is_left_out(tiny: Callable[..., Resolved], tmp_path: Path) -> None:
     road = _road(tiny(stages__prune=None, stages__quantize=None, stages__benchmark=None), tmp_path)
-    assert list(road.targets["host"].exports) == ["teacher", "distilled"]
+    assert list(road.targets["host"].branches[0].exports) == ["teacher", "distilled"]
     assert road.targets["host"].measurement is None
 
 
@@ -130,3 +130,55 @@ def test_a_student_without_weights_must_be_taught_for_every_target(
     assert [step.targets for step in road.plan.steps if step.name == "student"] == [
         ("jetson-orin-nano",)
     ]
+
+
+STUDENTS = [
+    {"name": name, "source": "builtin:residual-cnn", "args": {"width": width, "stages": 2}}
+    for name, width in (("small", 4), ("middle", 8), ("wide", 16))
+]
+
+
+def test_several_students_share_data_teacher_and_answers(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    road = _road(tiny(student=STUDENTS), tmp_path)
+    for name in ("data", "teacher", "answers", "measure"):
+        assert len(_keys(road, name)) == 1, name
+    for name in ("distill", "prune", "recover"):
+        assert len(_keys(road, name)) == 3, name
+    assert len(_keys(road, "quantize")) == 6  # each student for each of two schemes
+    titles = [step.title for step in road.plan.steps]
+    for student in ("small", "middle", "wide"):
+        for name in ("distill", "prune", "recover", "export", "quantize", "predict"):
+            assert any(title.startswith(f"{name}: {student}: ") for title in titles), name
+
+
+def test_all_networks_of_all_students_are_measured_in_one_step(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    road = _road(tiny(student=STUDENTS), tmp_path).targets["host"]
+    assert road.measurement is not None
+    assert list(road.measurement.inputs) == [
+        "data",
+        "teacher",
+        *(
+            f"{student}/{step}"
+            for student in ("small", "middle", "wide")
+            for step in ("distilled", "pruned", "int8")
+        ),
+    ]
+    assert [branch.student for branch in road.branches] == ["small", "middle", "wide"]
+
+
+def test_a_students_steps_are_the_same_alone_and_beside_others(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    alone = _road(tiny(student={key: STUDENTS[1][key] for key in ("source", "args")}), tmp_path)
+    listed = _road(tiny(student=[STUDENTS[1]]), tmp_path)
+    beside = _road(tiny(student=STUDENTS), tmp_path)
+    assert {step.key: step.title for step in alone.plan.steps} == {
+        step.key: step.title for step in listed.plan.steps
+    }
+    for name in ("distill", "prune", "recover", "export", "quantize", "predict"):
+        assert _keys(alone, name) < _keys(beside, name), name
+    assert _keys(alone, "measure").isdisjoint(_keys(beside, "measure"))

@@ -49,8 +49,7 @@ def test_settings_override_and_are_read_as_yaml(tmp_path: Path) -> None:
     recipe = read_recipe(_write(tmp_path), settings=settings).recipe
     assert recipe.stages.distill is not None
     assert recipe.stages.distill.temperature == 2.5
-    assert recipe.student is not None
-    assert recipe.student.args == {"width": 8}
+    assert [student.args for student in recipe.students] == [{"width": 8}]
     assert recipe.stages.quantize is None
 
 
@@ -96,3 +95,30 @@ def test_a_recipe_that_is_not_there_or_not_one_is_told(tmp_path: Path) -> None:
         read_recipe(tmp_path / "missing.yaml")
     with pytest.raises(InputError, match="is not a recipe"):
         read_recipe(_write(tmp_path, "- a\n- list\n"))
+
+
+def test_a_sweep_makes_several_students_and_the_lock_names_them(tmp_path: Path) -> None:
+    first = read_recipe(
+        _write(tmp_path),
+        settings=("student.args.width=16",),
+        sweeps=("student.width=0.25,0.5,1",),
+    )
+    assert [(one.name, one.args) for one in first.recipe.students] == [
+        ("width-0.25", {"width": 4}),
+        ("width-0.5", {"width": 8}),
+        ("width-1", {"width": 16}),
+    ]
+    lock = tmp_path / "recipe.lock.yaml"
+    lock.write_text(first.lock())
+    assert read_recipe(lock).lock() == first.lock()
+
+
+def test_paths_of_each_of_several_students_count_from_the_recipes_folder(tmp_path: Path) -> None:
+    text = RECIPE.replace(
+        "student: {source: builtin:residual-cnn}",
+        "student: [{source: 'python:nets.py:a', weights: a.safetensors}, {source: builtin:mlp}]",
+    )
+    first, second = read_recipe(_write(tmp_path, text)).recipe.students
+    assert (first.name, first.source) == ("a", f"python:{tmp_path}/nets.py:a")
+    assert first.weights == f"{tmp_path}/a.safetensors"
+    assert (second.name, second.source) == ("mlp", "builtin:mlp")

@@ -111,3 +111,37 @@ def test_a_full_disk(
         ended = _compress(tmp_path, "--out", str(disk / "run"))
         _assert_refused(ended, "the disk is full", str(disk / "run"))
         assert not list((disk / "run").glob("steps/.unfinished*"))
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "changes", "words"),
+    [
+        (["student.width="], {}, ["--sweep", "is not of the form student.key=value,value"]),
+        (["teacher.width=8,16"], {}, ["is not a key of the student that can be varied"]),
+        (["student.depht=1,2"], {}, ["student.0.args.depht", "Did you mean 'depth'"]),
+        (
+            ["student.width=8,16"],
+            {"student": None},
+            ["varies the student, but the recipe has none"],
+        ),
+        (
+            ["student.width=8,16"],
+            {"student": [{"source": "builtin:mlp"}] * 2},
+            ["this one lists several already"],
+        ),
+        (["student.width=0.5,32"], {}, ["come to the same student", "0.5 and 32"]),
+        ([], {"student": []}, ["student: is an empty list"]),
+        (
+            [],
+            {"student": [{"source": "builtin:mlp", "name": "a"}] * 2},
+            ["student: names 'a' twice", "a name of its own"],
+        ),
+    ],
+    ids=["empty", "teacher", "unknown", "none", "list", "same", "empty-list", "names"],
+)
+def test_students_that_cannot_be(
+    tmp_path: Path, sweeps: list[str], changes: dict[str, Any], words: list[str]
+) -> None:
+    options = [part for sweep in sweeps for part in ("--sweep", sweep)]
+    _assert_refused(_compress(tmp_path, "--dry-run", *options, **changes), *words)
+    assert not (tmp_path / "runs").exists()

@@ -88,6 +88,22 @@ def test_a_new_budget_is_judged_without_running_anything_again(
     assert _run("gate", "run", cwd=finished).returncode == code
 
 
+def test_a_sweep_plans_several_students_and_takes_what_the_run_has(finished: Path) -> None:
+    sweep = ("--sweep", "student.width=0.25,0.5,1", "--dry-run")
+    planned = _run("compress", "recipe.yaml", "--out", "run", *sweep, cwd=finished)
+    assert planned.returncode == 0, planned.stderr
+    lines = [line.lstrip("│├└─ ") for line in planned.stdout.splitlines()]
+    state = {line.partition(" [")[0].strip(): line.rpartition("[")[2] for line in lines}
+    for shared in ("data: read", "teacher: train", "answers: ask", "distill: width-1: "):
+        assert [found for step, found in state.items() if step.startswith(shared)] == [
+            "stored; all targets]"
+        ], shared
+    for made in ("distill: width-0.25: ", "distill: width-0.5: "):
+        assert [found for step, found in state.items() if step.startswith(made)] == [
+            "to run; all targets]"
+        ], made
+
+
 def test_benchmark_measures_a_file_and_writes_json(finished: Path) -> None:
     model = "run/targets/host/waterfall/teacher.onnx"
     ended = _run(

@@ -14,6 +14,7 @@ from edgedistill.core.report import (
     Report,
     Row,
     Step,
+    StudentResult,
     Worst,
 )
 
@@ -114,3 +115,52 @@ def build(*, worst_name: str = "cat", measured: bool = True, **changes: Any) -> 
 @pytest.fixture(scope="session")
 def make_report() -> Callable[..., Report]:
     return build
+
+
+def build_students(
+    *,
+    names: tuple[str, str] = ("small", "wide"),
+    measured: bool = True,
+    slowest_ms: float = 4.0,
+    **changes: Any,
+) -> Report:
+    """A report with two students, of which the first ships."""
+
+    def network(step: Step, accuracy: float, median_ms: float) -> Row:
+        figures: dict[str, Any] = {
+            "accuracy": quantity(accuracy - 0.01, accuracy, accuracy + 0.01),
+            "macs": counted(1e6 * median_ms, "graph"),
+        }
+        if measured:
+            taken = quantity(0.9 * median_ms, median_ms, 1.1 * median_ms)
+            figures["latency"] = Latency(p50_ms=taken, stable=True)
+        return row(step, measured=measured).model_copy(update=figures)
+
+    own = {
+        names[0]: (network("distilled", 0.8, 1.2), network("int8", 0.8, 1.0)),
+        names[1]: (network("distilled", 0.9, 2.0), network("int8", 0.88, 1.5)),
+    }
+    students = tuple(
+        StudentResult(
+            name=name,
+            rows=rows,
+            choice=Choice(
+                step="int8", model=f"waterfall/{name}/int8.onnx", decided=True, reason="faster"
+            ),
+            on_front=True,
+        )
+        for name, rows in own.items()
+    )
+    fields: dict[str, Any] = {
+        "rows": (network("teacher", 0.95, slowest_ms), *students[0].rows),
+        "choice": Choice(
+            step="int8", model="model.onnx", decided=True, reason="It is fastest", student=names[0]
+        ),
+        "students": students,
+    }
+    return build(measured=measured, **(fields | changes))
+
+
+@pytest.fixture(scope="session")
+def make_students() -> Callable[..., Report]:
+    return build_students

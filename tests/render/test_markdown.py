@@ -165,3 +165,55 @@ def test_a_disturbed_measurement_and_an_open_choice_are_said(
     assert "disturbed" in page
     assert "**undecided**" in page
     assert "**pruned (fp32), ships**" in page
+
+
+def test_several_students_are_compared_and_the_front_is_shown(
+    make_students: Callable[..., Report],
+) -> None:
+    report = make_students()
+    page = report_markdown(report, verdict_of(report))
+    table = page.partition("## Students of the same teacher")[2].partition("##")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[4:6]]
+    assert rows == [
+        [
+            "**small, ships**",
+            "int8",
+            "80.00 % (79.00 to 81.00)",
+            "1 ms (0.9 to 1.1)",
+            "0.1235 MB",
+            "1 M",
+            "yes",
+        ],
+        [
+            "wide",
+            "int8",
+            "88.00 % (87.00 to 89.00)",
+            "1.5 ms (1.35 to 1.65)",
+            "0.1235 MB",
+            "1.5 M",
+            "yes",
+        ],
+    ]
+    images = [token for token in every(READER.parse(page)) if token.type == "image"]
+    assert [token.attrs["src"] for token in images] == ["pareto.svg"]
+    assert "## What each step cost and gained: small" in page
+    assert "model.onnx, student small, step int8: It is fastest" in page
+
+
+def test_one_student_is_compared_with_nobody(make_report: Callable[..., Report]) -> None:
+    report = make_report()
+    page = report_markdown(report, verdict_of(report))
+    assert "Students" not in page
+    assert "pareto" not in page
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_name_of_a_student_stays_text(
+    make_students: Callable[..., Report], text: str
+) -> None:
+    report = make_students(names=(text, "wide"))
+    tokens = list(every(READER.parse(report_markdown(report, verdict_of(report)))))
+    assert not {"html_block", "html_inline", "link_open", "s_open", "em_open"} & {
+        token.type for token in tokens
+    }
+    assert [token.attrs["src"] for token in tokens if token.type == "image"] == ["pareto.svg"]

@@ -86,3 +86,27 @@ def test_verdicts_alone_are_one_line_a_check_below_the_outcome() -> None:
     stream = io.StringIO()
     show_verdicts([Verdict(run="demo", target="host", checks=CHECKS)], stream)
     assert len(stream.getvalue().splitlines()) == 4
+
+
+@pytest.mark.parametrize("width", [80, 100, 130, None])
+def test_several_students_stand_before_the_waterfall_of_the_one_that_ships(
+    make_students: Callable[..., Report], width: int | None
+) -> None:
+    text = shown(make_students(), width=width)
+    students, _, waterfall = text.partition(" · cpu · small")
+    assert "…" not in students
+    assert "on front" in students
+    assert "→ small" in students
+    assert "  wide" in students
+    assert students.count(" yes") == 2
+    assert "→ int8" in waterfall
+    if width is not None:
+        assert max(len(line) for line in students.splitlines()) <= width
+
+
+def test_the_name_of_a_student_cannot_steer_the_terminal(
+    make_students: Callable[..., Report],
+) -> None:
+    text = shown(make_students(names=("[red]a\x1b[31m", "wide")))
+    assert "\x1b" not in text
+    assert "[red]a\ufffd[31m" in text
