@@ -42,6 +42,8 @@ def company_of_launch() -> Company:
             extra="accelerate", package="accelerate", needed_for="several processes or a GPU"
         ) from error
     gpu = torch.cuda.is_available()
+    if gpu:  # before CUDA starts: without it cuBLAS has no deterministic products
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     half = gpu and torch.cuda.is_bf16_supported()
     accelerator = Accelerator(
         cpu=not gpu,

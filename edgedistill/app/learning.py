@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgedistill import models
 from edgedistill.app.adoption import Adoption
 from edgedistill.app.lessons import ROOMS, LessonRoad, schedule
 from edgedistill.core.strict import plain
@@ -82,23 +83,31 @@ class LearningRoad:
             together=training is not None,
         )
 
-    def answers(self, target: str) -> PlannedStep:
-        """The teacher's answers on every view of every training sample."""
+    def answers(self, target: str, member: int | None = None) -> PlannedStep:
+        """The teacher's answers on every view of every training sample.
+
+        Args:
+            target: The target that needs them.
+            member: Of an ensemble, whose own answers are wanted; None for what the teacher says.
+        """
         config = self.recipe.stages_for(target).answers
         views = self.recipe.data.augmentation.views
         each = "once" if views == 1 else f"in {views} views"
 
+        who = "the teacher" if member is None else f"member {member + 1} of the teacher"
+
         def make(folders: Mapping[str, Path]) -> Teach:
+            teacher = self.networks.teacher(folders["teacher"])
             return Teach(
-                network=self.networks.teacher(folders["teacher"]),
+                network=teacher if member is None else models.members(teacher)[member],
                 dataset=open_dataset(folders["data"]),
                 config=config,
             )
 
         return self.plan.add(
             "answers",
-            f"answers: ask the teacher about each training sample {each}",
-            config=plain(config),
+            f"answers: ask {who} about each training sample {each}",
+            config={"answers": plain(config), "member": member},
             inputs={"data": self.data(target), "teacher": self.teacher(target)},
             code=ROOMS,
             make=make,
@@ -109,12 +118,19 @@ class LearningRoad:
     def heart(self, target: str) -> PlannedStep:
         """Which training samples are learned, whose labels are believed, and how hard each is."""
         config = self.recipe.stages_for(target).curate
+        inputs = {"data": self.data(target), "answers": self.answers(target)}
+        cuts = () if config is None else (*config.head, *config.tail)
+        if any(cut.score == "member_agreement" for cut in cuts):
+            for member in range(len(self.recipe.teacher.members)):
+                inputs[f"member-{member}"] = self.answers(target, member)
 
         def make(folders: Mapping[str, Path]) -> Curation:
+            members = sorted(role for role in folders if role.startswith("member-"))
             return Curation(
                 dataset=open_dataset(folders["data"]),
                 answers=open_answers(folders["answers"]),
                 config=config,
+                members=[open_answers(folders[role]) for role in members],
             )
 
         cut = "scores only" if config is None else "head and tail are cut"
@@ -122,7 +138,7 @@ class LearningRoad:
             "curate",
             f"curate: each training sample by the teacher's answers, {cut}",
             config={"curate": None if config is None else plain(config)},
-            inputs={"data": self.data(target), "answers": self.answers(target)},
+            inputs=inputs,
             code=("data", "tasks", "stages/curate"),
             make=make,
             target=target,

@@ -6,13 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgedistill.store import write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_MOST_BATCHES = 8
+_MOST_SAMPLES = 2048
 _MOST_BYTES = 8_000_000
 
 
@@ -24,8 +26,15 @@ class Part:
     view: int
     start: int
     stop: int
+    batch_size: int
+    """Samples that the teacher is asked about at once; fewer in the last batch."""
     size_bytes: int
     """Of its answers."""
+
+    def batches(self) -> list[np.ndarray]:
+        """Which samples each batch asks about, int64 `[batch]`."""
+        starts = range(self.start, self.stop, self.batch_size)
+        return [np.arange(start, min(start + self.batch_size, self.stop)) for start in starts]
 
 
 def cut(*, views: int, samples: int, batch_size: int, row_bytes: int) -> list[Part]:
@@ -34,15 +43,15 @@ def cut(*, views: int, samples: int, batch_size: int, row_bytes: int) -> list[Pa
     A part is a few batches, fewer where the answers are long, so that it is no burden to memory.
     How they are cut depends on nothing else: not on how many processes there are.
     """
-    batches = max(1, min(_MOST_BATCHES, _MOST_BYTES // (batch_size * row_bytes)))
-    length = batches * batch_size
+    samples_at_once = min(_MOST_SAMPLES, _MOST_BYTES // row_bytes)
+    length = max(1, samples_at_once // batch_size) * batch_size
     places = [
         (view, start, min(start + length, samples))
         for view in range(views)
         for start in range(0, samples, length)
     ]
     return [
-        Part(number, view, start, stop, (stop - start) * row_bytes)
+        Part(number, view, start, stop, batch_size, (stop - start) * row_bytes)
         for number, (view, start, stop) in enumerate(places)
     ]
 

@@ -1,0 +1,59 @@
+"""From the facts of stored steps to what the report says of the learning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.core.evidence import Quantity
+from edgedistill.core.learned import Curation, Feedback, LearningStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgedistill.app.pipeline import Finished
+    from edgedistill.app.plan import Plan, PlannedStep
+
+_NAMES = ("teacher", "answers", "curate", "distill", "recover", "feedback")
+
+
+def learned(target: str, plan: Plan, finished: Finished) -> tuple[LearningStep, ...]:
+    """The steps in which something was learned for a target, in their order.
+
+    Args:
+        target: The target.
+        plan: The plan of the run.
+        finished: Its stored steps.
+    """
+    return tuple(
+        _learned(step, finished.facts(step))
+        for step in plan.steps
+        if step.name in _NAMES and target in step.targets
+    )
+
+
+def _learned(step: PlannedStep, facts: Mapping[str, Any]) -> LearningStep:
+    gain = facts.get("accuracy_gain")
+    return LearningStep(
+        name=step.name,
+        title=step.title,
+        samples=facts.get("samples"),
+        labelled=facts.get("labelled"),
+        accuracy_before=facts.get("validation_accuracy_before"),
+        accuracy_after=facts.get("validation_accuracy_after"),
+        gain=None if gain is None else Quantity.read(gain, file=step.name),
+        curation=Curation.read(_only(Curation, facts), file=step.name)
+        if step.name == "curate"
+        else None,
+        feedback=Feedback.read(_only(Feedback, facts), file=step.name)
+        if step.name == "feedback"
+        else None,
+    )
+
+
+def _only(kind: type[Curation | Feedback], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a step's facts that the report has room for."""
+    chosen = {name: facts[name] for name in kind.model_fields}
+    if "cuts" in chosen:
+        fields = ("field", "taken", "classes", "groups")
+        chosen["cuts"] = [{name: cut[name] for name in fields} for cut in chosen["cuts"]]
+    return chosen

@@ -1,0 +1,152 @@
+"""Every way of teaching on the whole road, from the recipe to the report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import edgedistill
+from edgedistill.app.networks import Networks
+from edgedistill.app.road import lay_road
+from edgedistill.data import open_source
+from edgedistill.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.app.road import Road
+
+TAUGHT: dict[str, Any] = {
+    "curate": {"head": [{"score": "confidence", "quantile": 0.05}], "suspect_labels": {}},
+    "distill": {
+        "method": "dist",
+        "temperature": 1.0,
+        "layers": [{"teacher": "1", "student": "1", "method": "attention", "weight": 10}],
+        "curriculum": {"start": 0.5},
+        "feedback": {"rounds": 2, "sure": 0.3, "train": {"epochs": 1, "batch_size": 32}},
+        "train": {"epochs": 3, "batch_size": 32},
+    },
+    "prune": None,
+}
+
+
+def _road(resolved: Resolved, base: Path) -> Road:
+    source = open_source(resolved.recipe.data, base=base)
+    return lay_road(resolved, source, Networks(resolved.recipe))
+
+
+def names(road: Road) -> list[str]:
+    return [step.name for step in road.plan.steps]
+
+
+def test_what_the_recipe_does_not_ask_for_is_not_planned(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    assert not {"curate", "feedback"} & set(names(_road(tiny(), tmp_path)))
+
+
+def test_curation_comes_before_the_lesson_and_feedback_after(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    planned = names(_road(tiny(stages=TAUGHT), tmp_path))
+    first = planned.index("answers")
+    assert planned[first : first + 5] == ["answers", "curate", "distill", "feedback", "feedback"]
+
+
+def test_a_curriculum_alone_needs_the_scores_but_cuts_nothing(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    stages = {"distill": {"curriculum": {}, "train": {"epochs": 1}}}
+    step = next(
+        step
+        for step in _road(tiny(stages=stages), tmp_path).plan.steps
+        if step.name == "curate"
+    )
+    assert "scores only" in step.title
+
+
+def test_another_feedback_teaches_the_student_no_other_lesson(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    def keys(rounds: int) -> dict[str, str]:
+        distill = {**TAUGHT["distill"], "feedback": {"rounds": rounds}}
+        road = _road(tiny(stages={**TAUGHT, "distill": distill}), tmp_path)
+        return {step.name: step.key for step in road.plan.steps}
+
+    one, two = keys(1), keys(2)
+    assert one["distill"] == two["distill"]
+    assert one["export"] != two["export"]
+
+
+@pytest.mark.slow
+def test_every_way_of_teaching_takes_the_road_and_the_report_says_what_each_did(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    run = edgedistill.run_recipe(tiny(stages=TAUGHT), out=tmp_path / "run")
+    report = run.reports["host"]
+    learned = {step.name: step for step in report.learning}
+    assert list(learned) == ["teacher", "answers", "curate", "distill", "feedback-1", "feedback-2"]
+    removed = learned["curate"].facts["removed"]
+    assert isinstance(removed, int)
+    assert removed > 0
+    gain = learned["feedback-1"].gain
+    assert gain is not None
+    assert gain.low <= gain.value <= gain.high
+    text = (tmp_path / "run" / "targets" / "host" / "report.md").read_text()
+    assert "## How it learned" in text
+
+
+def test_a_layer_that_does_not_exist_is_told_before_the_lesson(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    distill = {
+        "layers": [{"teacher": "9", "student": "1", "method": "hint", "weight": 1}],
+        "train": {"epochs": 1},
+    }
+    with pytest.raises(InputError, match=r"stages\.distill\.layers\[0\]\.teacher"):
+        edgedistill.run_recipe(tiny(stages={"distill": distill}), out=tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_make_the_run_that_one_makes(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    """Started as a user starts them; each step is made once, whoever works on it."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(tiny(stages={"prune": None, "benchmark": None}).lock())
+    reports = []
+    for processes in (1, 2):
+        out = tmp_path / f"run-{processes}"
+        command = [sys.executable, "-m", "edgedistill", "compress", str(recipe), "--out", str(out)]
+        if processes > 1:
+            start = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m"]
+            command[2:2] = start
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=500
+        )
+        assert ended.returncode == 0, ended.stderr[-3000:]
+        assert ended.stdout.count("model.onnx") == 1
+        reports.append(edgedistill.judge(out) and _report(out))
+        assert not list((out / "steps").glob(".*"))
+    one, two = reports
+    for first, second in zip(one.rows, two.rows, strict=True):
+        assert first.step == second.step
+        assert abs(first.accuracy.value - second.accuracy.value) < 0.02
+        assert first.macs == second.macs
+    assert one.provenance.steps.values() == two.provenance.steps.values() or list(
+        one.provenance.steps.values()
+    ) == list(two.provenance.steps.values())
+
+
+def _report(out: Path) -> Any:
+    from edgedistill.render.document import read_report
+
+    return read_report(out / "targets" / "host" / "report.json")
