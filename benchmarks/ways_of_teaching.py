@@ -53,7 +53,7 @@ WRONG = 0.05
 POOLS = (1, 2, 4)
 CURATE = {
     "hidden labels": Curate(),
-    "head cut": Curate.model_validate({"head": [{"score": "confidence", "quantile": 0.2}]}),
+    "head cut": Curate.model_validate({"head": [{"score": "confidence", "quantile": 0.1}]}),
     "tail cut": Curate.model_validate({"tail": [{"score": "confidence", "quantile": 0.05}]}),
 }
 WAYS = (
@@ -190,6 +190,13 @@ def main() -> int:
     if ground is None:
         print(f"SKIPPED: neither {NPZ} nor the files in {DEFAULT_FOLDER} are here.")
         return 0
+    shared = conditions(ground, arguments.threads) | {
+        "student": STUDENT.model_dump(mode="json"),
+        "wrong_labels": WRONG,
+        "epochs": arguments.epochs,
+        "temperature": 1.0,
+        "alpha": 0.5,
+    }
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         dataset = poisoned(ground.dataset, seed)
@@ -201,18 +208,11 @@ def main() -> int:
                 accuracy, steps = pupil.taught(way)
             rows.append({"way": way, "seed": seed, "accuracy": accuracy, "steps": steps})
             print(f"seed {seed}, {way:16} {100 * accuracy:.2f} %  ({steps} steps)", flush=True)
-    settings = summarise(rows)
-    print_table(settings)
-    if arguments.json:
-        shared = conditions(ground, arguments.threads) | {
-            "wrong_labels": WRONG,
-            "student": STUDENT.model_dump(mode="json"),
-            "epochs": arguments.epochs,
-            "temperature": 1.0,
-            "alpha": 0.5,
-        }
-        document = {"conditions": shared, "settings": settings, "rows": rows}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            if arguments.json:
+                document = {"conditions": shared, "settings": summarise(rows), "rows": rows}
+                text = json.dumps(document, indent=1, allow_nan=False)
+                arguments.json.write_text(text + "\n", encoding="utf-8")
+    print_table(summarise(rows))
     return 0
 
 

@@ -10,6 +10,7 @@ from edgedistill import tasks
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
+from edgedistill.app.learned import learned
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import runs_here
@@ -71,6 +72,7 @@ def assemble(
         rows=waterfalls[choice.student or branches[0].student],
         choice=choice,
         students=students,
+        learning=learned(target, road.plan, finished),
         conditions=clerk.samples.conditions if clerk.samples else None,
         class_names=clerk.dataset.class_names,
         preprocessing=plain(clerk.dataset.preprocessing),

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Conditions, Quantity
+from edgedistill.core.learned import LearningStep
 from edgedistill.core.strict import Strict
 
 Step = Literal["teacher", "distilled", "pruned", "int8"]
@@ -136,6 +137,8 @@ class Report(Strict):
     choice: Choice
     students: tuple[StudentResult, ...] = Field(default=(), strict=False)
     """All students in the recipe's order, where there are several; else empty."""
+    learning: tuple[LearningStep, ...] = Field(default=(), strict=False)
+    """Every step in which one of the networks learned, in their order."""
     conditions: Conditions | None
     """Of the latency measurement; absent where there was none."""
     class_names: tuple[str, ...] = Field(strict=False)

@@ -5,33 +5,27 @@ Text that comes from models and data is escaped and stays text, whatever it look
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 from edgedistill.render import figures
+from edgedistill.render.escaping import table, told
+from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Check, Verdict
-
-_SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|(?<=:)//|(?<=www)\.|^[#+=-])")
-_LIST_NUMBER = re.compile(r"^(\d+)([.)])(?=\s|$)")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def report_markdown(report: Report, verdict: Verdict) -> str:
     """The report of one target as GitHub-flavoured Markdown."""
     sections = [
-        f"# {_text(report.target_title)}: {verdict.outcome}",
-        f"Run {_text(report.run)}, target {_text(report.target)}, runtime {_text(report.runtime)}.",
+        f"# {told(report.target_title)}: {verdict.outcome}",
+        f"Run {told(report.run)}, target {told(report.target)}, runtime {told(report.runtime)}.",
         *_verdict(verdict),
         *_students(report),
         *_waterfall(report),
+        *learning_sections(report.learning),
         *_damage(report),
         *_choice(report),
         *_int8(report),
@@ -42,43 +36,13 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def escape(text: str) -> str:
-    r"""Text as Markdown that shows just this text, on one line.
-
-    Marks, HTML, links and what would begin a heading or a list lose their meaning; control and
-    direction characters are shown as the replacement character.
-
-    >>> print(escape("a|b <script>"))
-    a\|b &lt;script&gt;
-    """
-    visible = "".join(
-        " " if character in "\n\r\t" else "\ufffd" if _hidden(character) else character
-        for character in text
-    )
-    marked = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(visible.split()))
-    return _LIST_NUMBER.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", marked))
-
-
-def _hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN
-
-
-def _text(text: str) -> str:
-    return escape(text) or "(empty)"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def _verdict(verdict: Verdict) -> list[str]:
     title = "## Verdict against the budget"
     if not verdict.checks:
         return [title, f"**{verdict.outcome}**: there is nothing to judge, no budget is set."]
     return [
         title,
-        _table(
+        table(
             ("Budget", "Limit", "Outcome", "Why"),
             (_check(check) for check in verdict.checks),
         ),
@@ -86,7 +50,7 @@ def _verdict(verdict: Verdict) -> list[str]:
 
 
 def _check(check: Check) -> tuple[str, ...]:
-    return (f"`{check.budget}`", f"{check.limit:g}", f"**{check.outcome}**", _text(check.reason))
+    return (f"`{check.budget}`", f"{check.limit:g}", f"**{check.outcome}**", told(check.reason))
 
 
 def _students(report: Report) -> list[str]:
@@ -95,7 +59,7 @@ def _students(report: Report) -> list[str]:
         return []
     rows = []
     for one in report.students:
-        name, row = _text(one.name), one.shipped()
+        name, row = told(one.name), one.shipped()
         rows.append(
             (
                 f"**{name}, ships**" if one.name == report.choice.student else name,
@@ -110,7 +74,7 @@ def _students(report: Report) -> list[str]:
     head = ("Student", "Step", "Accuracy", "Median latency", "Size", "MACs", "On the front")
     return [
         "## Students of the same teacher",
-        _table(head, rows),
+        table(head, rows),
         f"![Accuracy against cost of every network]({PARETO_FILE})",
         "Each student is the one of its steps that would ship if it were alone. On the front is "
         "what no network here, the teacher among them, beats: at least as accurate and as fast, "
@@ -133,10 +97,10 @@ def _waterfall(report: Report) -> list[str]:
         )
         for row in report.rows
     ]
-    whose = "" if report.choice.student is None else f": {_text(report.choice.student)}"
+    whose = "" if report.choice.student is None else f": {told(report.choice.student)}"
     return [
         f"## What each step cost and gained{whose}",
-        _table((*head, "Size", "MACs", "Parameters"), rows),
+        table((*head, "Size", "MACs", "Parameters"), rows),
         _legend(report),
     ]
 
@@ -150,7 +114,7 @@ def _legend(report: Report) -> str:
     accuracy = report.rows[0].accuracy
     lines = [
         f"Accuracy on {accuracy.samples} validation samples ({accuracy.evidence.value}), "
-        f"with {100 * accuracy.confidence:.3g} % interval. {_text(accuracy.method)}"
+        f"with {100 * accuracy.confidence:.3g} % interval. {told(accuracy.method)}"
     ]
     latencies = [row.latency for row in report.rows if row.latency]
     if not latencies:
@@ -159,7 +123,7 @@ def _legend(report: Report) -> str:
     p50 = latencies[-1].p50_ms
     lines.append(
         f"Latency of one inference in milliseconds from {p50.samples} runs each, with "
-        f"{100 * p50.confidence:.3g} % interval. {_text(p50.method)}"
+        f"{100 * p50.confidence:.3g} % interval. {told(p50.method)}"
     )
     if not all(latency.stable for latency in latencies):
         lines.append("**The machine was disturbed while measuring**: latencies are uncertain.")
@@ -180,7 +144,7 @@ def _damage(report: Report) -> list[str]:
     ]
     head = ("Step", "Accuracy lost", "Agrees with teacher", "Worst class", "Worst group")
     tail = [
-        _table(
+        table(
             ("Step", "90th percentile", "95th percentile"),
             (
                 (
@@ -195,7 +159,7 @@ def _damage(report: Report) -> list[str]:
     ]
     return [
         "## Against the teacher",
-        _table((*head, "Accuracy on test"), rows),
+        table((*head, "Accuracy on test"), rows),
         "Accuracy lost is the teacher's minus the model's on the same samples; the intervals of "
         "worst class and worst group hold for all of them at once. The test split decides nothing.",
         *(["## Slow runs", *tail] if any(row.latency for row in report.rows) else []),
@@ -204,16 +168,16 @@ def _damage(report: Report) -> list[str]:
 
 def _named(row: Row, what: str) -> str:
     figure = row.worst_class if what == "class" else row.worst_group
-    return figures.ABSENT if figure is None else f"{_text(figure.name)}: {figures.worst(figure)}"
+    return figures.ABSENT if figure is None else f"{told(figure.name)}: {figures.worst(figure)}"
 
 
 def _choice(report: Report) -> list[str]:
     choice = report.choice
     decided = "" if choice.decided else " (**undecided**)"
-    student = "" if choice.student is None else f"student {_text(choice.student)}, "
+    student = "" if choice.student is None else f"student {told(choice.student)}, "
     return [
         "## Which model ships",
-        f"{_text(choice.model)}, {student}step {choice.step}{decided}: {_text(choice.reason)}",
+        f"{told(choice.model)}, {student}step {choice.step}{decided}: {told(choice.reason)}",
     ]
 
 
@@ -221,8 +185,8 @@ def _int8(report: Report) -> list[str]:
     lines = []
     for row in report.rows:
         if row.int8 is not None:
-            lines.append(f"- {_step(report, row)}: {_text(figures.coverage(row.int8))}")
-            lines += [f"  - stayed in float: {_text(name)}" for name in row.int8.float_names]
+            lines.append(f"- {_step(report, row)}: {told(figures.coverage(row.int8))}")
+            lines += [f"  - stayed in float: {told(name)}" for name in row.int8.float_names]
     return ["## Is int8 really int8", "\n".join(lines)] if lines else []
 
 
@@ -243,7 +207,7 @@ def _conditions(report: Report) -> list[str]:
 
 
 def _notes(report: Report) -> list[str]:
-    lines = [f"- {_text(note)}" for note in report.notes]
+    lines = [f"- {told(note)}" for note in report.notes]
     return ["## Notes", "\n".join(lines)] if lines else []
 
 
@@ -262,4 +226,4 @@ def _provenance(report: Report) -> list[str]:
 
 
 def _facts(facts: dict[str, str]) -> str:
-    return _table(("What", "Which"), ((_text(key), _text(value)) for key, value in facts.items()))
+    return table(("What", "Which"), ((told(key), told(value)) for key, value in facts.items()))

@@ -14,6 +14,7 @@ from edgedistill.app.networks import Networks
 from edgedistill.app.road import lay_road
 from edgedistill.data import open_source
 from edgedistill.errors import InputError
+from edgedistill.render.document import read_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,9 +65,7 @@ def test_a_curriculum_alone_needs_the_scores_but_cuts_nothing(
 ) -> None:
     stages = {"distill": {"curriculum": {}, "train": {"epochs": 1}}}
     step = next(
-        step
-        for step in _road(tiny(stages=stages), tmp_path).plan.steps
-        if step.name == "curate"
+        step for step in _road(tiny(stages=stages), tmp_path).plan.steps if step.name == "curate"
     )
     assert "scores only" in step.title
 
@@ -84,22 +83,35 @@ def test_another_feedback_teaches_the_student_no_other_lesson(
     assert one["export"] != two["export"]
 
 
+HOST: dict[str, Any] = {"host": {"budget": {"latency_p50_ms": 1000.0}}}
+
+
 @pytest.mark.slow
 def test_every_way_of_teaching_takes_the_road_and_the_report_says_what_each_did(
     tiny: Callable[..., Resolved], tmp_path: Path
 ) -> None:
-    run = edgedistill.run_recipe(tiny(stages=TAUGHT), out=tmp_path / "run")
-    report = run.reports["host"]
-    learned = {step.name: step for step in report.learning}
-    assert list(learned) == ["teacher", "answers", "curate", "distill", "feedback-1", "feedback-2"]
-    removed = learned["curate"].facts["removed"]
-    assert isinstance(removed, int)
-    assert removed > 0
-    gain = learned["feedback-1"].gain
-    assert gain is not None
-    assert gain.low <= gain.value <= gain.high
+    stages = {**TAUGHT, "benchmark": None}
+    longer = {"epochs": 8, "batch_size": 64, "learning_rate": 0.005}
+    resolved = tiny(stages=stages, targets=HOST, teacher__train=longer)
+    run = edgedistill.run_recipe(resolved, out=tmp_path / "run")
+    steps = run.reports["host"].learning
+    assert [step.name for step in steps] == [
+        *("teacher", "answers", "curate", "distill", "feedback", "feedback")
+    ]
+    curation, distilled, feedback = steps[2].curation, steps[3], steps[4]
+    assert curation is not None
+    assert curation.kept + curation.removed == curation.samples
+    assert curation.removed > 0
+    assert sum(each.removed for each in curation.classes.values()) == curation.removed
+    assert distilled.samples == curation.kept
+    assert feedback.feedback is not None
+    assert feedback.feedback.errors == feedback.feedback.corrected + feedback.feedback.dropped
+    assert feedback.gain is not None
+    assert feedback.gain.low <= feedback.gain.value <= feedback.gain.high
+    assert feedback.accuracy_before == distilled.accuracy_after
     text = (tmp_path / "run" / "targets" / "host" / "report.md").read_text()
     assert "## How it learned" in text
+    assert "Curation kept" in text
 
 
 def test_a_layer_that_does_not_exist_is_told_before_the_lesson(
@@ -120,7 +132,7 @@ def test_two_processes_make_the_run_that_one_makes(
 ) -> None:
     """Started as a user starts them; each step is made once, whoever works on it."""
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(tiny(stages={"prune": None, "benchmark": None}).lock())
+    recipe.write_text(tiny(stages={"prune": None, "benchmark": None}, targets=HOST).lock())
     reports = []
     for processes in (1, 2):
         out = tmp_path / f"run-{processes}"
@@ -133,20 +145,12 @@ def test_two_processes_make_the_run_that_one_makes(
             command, env=environment, capture_output=True, text=True, check=False, timeout=500
         )
         assert ended.returncode == 0, ended.stderr[-3000:]
-        assert ended.stdout.count("model.onnx") == 1
-        reports.append(edgedistill.judge(out) and _report(out))
+        assert ended.stdout.count("host: ") == 1
+        reports.append(read_report(out / "targets" / "host" / "report.json"))
         assert not list((out / "steps").glob(".*"))
-    one, two = reports
-    for first, second in zip(one.rows, two.rows, strict=True):
+    for first, second in zip(*(report.rows for report in reports), strict=True):
         assert first.step == second.step
-        assert abs(first.accuracy.value - second.accuracy.value) < 0.02
+        assert abs(first.accuracy.value - second.accuracy.value) < 0.03
         assert first.macs == second.macs
-    assert one.provenance.steps.values() == two.provenance.steps.values() or list(
-        one.provenance.steps.values()
-    ) == list(two.provenance.steps.values())
-
-
-def _report(out: Path) -> Any:
-    from edgedistill.render.document import read_report
-
-    return read_report(out / "targets" / "host" / "report.json")
+    one, two = ([step.title for step in report.learning] for report in reports)
+    assert one == two

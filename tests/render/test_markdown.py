@@ -11,7 +11,8 @@ from markdown_it import MarkdownIt
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.report import Choice
 from edgedistill.core.verdict import Check, Outcome, Verdict
-from edgedistill.render.markdown import escape, report_markdown
+from edgedistill.render.escaping import escape
+from edgedistill.render.markdown import report_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

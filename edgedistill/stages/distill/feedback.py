@@ -118,8 +118,10 @@ class Replay:
                 "dropped": len(errors.dropped),
                 "corrected_by_class": self._by_class(errors.corrected),
                 "dropped_by_class": self._by_class(errors.dropped),
-                "accuracy_gain": plain(gained),
                 **({} if history is None else history.facts()),
+                "validation_accuracy_before": before.accuracy,
+                "validation_accuracy_after": after.accuracy,
+                "accuracy_gain": plain(gained),
             }
         )
 
