@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgedistill.app.choose import SHIPPED, broken_accuracy
+from edgedistill.core.front import macs
 from edgedistill.core.report import Choice
 from edgedistill.core.verdict import Outcome
 from edgedistill.gate.judge import compare
@@ -92,9 +93,9 @@ def choose_student(
 def _fastest(keepers: Sequence[Contender], speedup: Callable[[str, str], Quantity | None]) -> _Best:
     medians = {one.name: one.row.latency.p50_ms.value for one in keepers if one.row.latency}
     if len(medians) < len(keepers):
-        ranked = sorted(keepers, key=lambda one: one.row.macs.value)
-        macs = {one.name: format_count(one.row.macs.value) for one in keepers}
-        reason = _ahead("the fewest multiply-accumulates", ranked, macs)
+        ranked = sorted(keepers, key=lambda one: macs(one.row))
+        counts = {one.name: format_count(macs(one.row)) for one in keepers}
+        reason = _ahead("the fewest multiply-accumulates", ranked, counts)
         return _Best(ranked[0], decided=False, reason=f"{reason}, and no latency was measured here")
     ranked = sorted(keepers, key=lambda one: medians[one.name])
     fastest, *rest = ranked

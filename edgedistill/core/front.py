@@ -37,11 +37,19 @@ def front(points: Sequence[tuple[float, float]]) -> tuple[bool, ...]:
 
 
 def costs(rows: Sequence[Row]) -> tuple[float, ...]:
-    """What each network costs: median latency in ms where all were measured, else MACs."""
-    latencies = [row.latency.p50_ms.value for row in rows if row.latency is not None]
-    if len(latencies) == len(rows):
-        return tuple(latencies)
-    return tuple(row.macs.value for row in rows)
+    """What each network costs: median latency in ms where all were measured, else MACs.
+
+    NaN for a teacher behind an endpoint, which is no network that could be measured.
+    """
+    networks = [row for row in rows if row.has_file]
+    if all(row.latency is not None for row in networks):
+        return tuple(row.latency.p50_ms.value if row.latency else math.nan for row in rows)
+    return tuple(macs(row) for row in rows)
+
+
+def macs(row: Row) -> float:
+    """Multiply-accumulates of one inference; NaN for a teacher behind an endpoint."""
+    return math.nan if row.macs is None else row.macs.value
 
 
 def rows_on_front(rows: Sequence[Row]) -> tuple[bool, ...]:

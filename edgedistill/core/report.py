@@ -50,11 +50,16 @@ class Int8Check(Strict):
 
 
 class Row(Strict):
-    """One step of the waterfall: the network as it stood after it, as an ONNX file."""
+    """One step of the waterfall: the network as it stood after it, as an ONNX file.
+
+    A teacher behind an endpoint has answers and no file: what is counted in a file is absent.
+    """
 
     step: Step
-    precision: Precision
-    model_sha256: str
+    precision: Precision | None
+    """Absent for a teacher behind an endpoint."""
+    model_sha256: str | None
+    """Of the ONNX file; absent for a teacher behind an endpoint."""
     accuracy: Quantity
     """On the validation split."""
     test_accuracy: Quantity | None
@@ -67,10 +72,26 @@ class Row(Strict):
     worst_group: Worst | None
     latency: Latency | None
     """Absent where nothing was measured and nothing can be estimated."""
-    size_mb: Quantity
-    macs: Quantity
-    parameters: Quantity
+    size_mb: Quantity | None
+    """Absent for a teacher behind an endpoint, as the next two."""
+    macs: Quantity | None
+    parameters: Quantity | None
     int8: Int8Check | None = None
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there is an ONNX file; a teacher behind an endpoint has none."""
+        return self.model_sha256 is not None
+
+    @model_validator(mode="after")
+    def _has_a_file_or_only_answers(self) -> Self:
+        counted_in_it = (self.precision, self.model_sha256, self.size_mb, self.macs)
+        absent = [figure is None for figure in (*counted_in_it, self.parameters)]
+        if any(absent) and not (all(absent) and self.step == "teacher" and self.latency is None):
+            raise ValueError(
+                f"the row of '{self.step}' lacks what its ONNX file is. Run compress again"
+            )
+        return self
 
 
 class Choice(Strict):

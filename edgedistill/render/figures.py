@@ -47,19 +47,21 @@ def factor(figure: Quantity | None) -> str:
     return f"{figure.value:.2f}x{_interval(figure, 1, '.2f')}"
 
 
-def megabytes(figure: Quantity) -> str:
+def megabytes(figure: Quantity | None) -> str:
     """A size with four figures.
 
     >>> from edgedistill.core.evidence import counted
     >>> megabytes(counted(0.123456, "x"))
     '0.1235 MB'
     """
+    if figure is None:
+        return ABSENT
     return f"{figure.value:.4g} MB"
 
 
-def count(figure: Quantity) -> str:
+def count(figure: Quantity | None) -> str:
     """A count with a prefix."""
-    return format_count(figure.value)
+    return ABSENT if figure is None else format_count(figure.value)
 
 
 def worst(figure: Worst | None) -> str:

@@ -106,7 +106,7 @@ def _waterfall(report: Report) -> list[str]:
 
 
 def _step(report: Report, row: Row) -> str:
-    name = f"{row.step} ({row.precision})"
+    name = f"{row.step} ({row.precision or 'behind an endpoint'})"
     return f"**{name}, ships**" if row.step == report.choice.step else name
 
 
@@ -218,7 +218,11 @@ def _provenance(report: Report) -> list[str]:
         "Data": made.data_source,
         "Data (SHA-256)": made.data_sha256,
         "Seed": str(made.seed),
-        **{f"Model {row.step} (SHA-256)": row.model_sha256 for row in report.rows},
+        **{
+            f"Model {row.step} (SHA-256)": row.model_sha256
+            for row in report.rows
+            if row.model_sha256 is not None
+        },
         **{f"Version of {name}": version for name, version in sorted(made.versions.items())},
         **{f"Step {name}": key for name, key in sorted(made.steps.items())},
     }

@@ -81,6 +81,7 @@ class _Plot:
 def pareto_svg(report: Report) -> str:
     """The accuracy and cost of all networks of a report with several students, as an SVG.
 
+    A teacher behind an endpoint costs nothing that could be drawn, so it is left out.
     Cost is the median latency where every network was measured, else multiply-accumulates.
     """
     plot = _plot(report)
@@ -107,7 +108,7 @@ def pareto_svg(report: Report) -> str:
 
 
 def _plot(report: Report) -> _Plot:
-    named = [("teacher", report.rows[0], False)]
+    named = [("teacher", row, False) for row in report.rows[:1] if row.has_file]
     for one in report.students:
         chosen = one.name == report.choice.student
         named += [
