@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgedistill.app.pipeline import Finished
+    from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Road, TargetRoad
     from edgedistill.core.budget import Budget
@@ -168,7 +169,7 @@ def run_recipe(
             for target in resolved.recipe.targets
         }
         for target, report in reports.items():
-            _publish(run, report, road.targets[target], finished)
+            _publish(run, report, road.targets[target], finished, road.data)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()
@@ -275,14 +276,21 @@ def _notes(
     return tuple(notes)
 
 
-def _publish(run: RunFolder, report: Report, road: TargetRoad, finished: Finished) -> None:
-    """Copies a target's models beside its report; the report comes last."""
+def _publish(
+    run: RunFolder, report: Report, road: TargetRoad, finished: Finished, data: PlannedStep
+) -> None:
+    """Copies a target's models, and what prepares their inputs, beside its report, which is last.
+
+    A tokenizer that a device needs lies there too.
+    """
     folder = f"{TARGETS_FOLDER}/{report.target}"
     for step, export in road.exports.items():
         content = (finished.folder(export) / MODEL_FILE).read_bytes()
         run.write(f"{folder}/{WATERFALL_FOLDER}/{step}.onnx", content)
         if step == report.choice.step:
             run.write(f"{folder}/{report.choice.model}", content)
+    for file in open_dataset(finished.folder(data)).companions:
+        run.write(f"{folder}/{file.name}", file.read_bytes())
     verdict = judge(report)
     run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
     run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())

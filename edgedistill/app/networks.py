@@ -151,7 +151,11 @@ class Networks:
         return models.load(folder, model=self.student, base=_NO_BASE, live=self.live)
 
     def _fresh(self, model: Model, dataset: Dataset, name: str) -> Network:
-        signature = Signature(inputs=dataset.input_shapes, classes=len(dataset.class_names))
+        signature = Signature(
+            inputs=dataset.input_shapes,
+            classes=len(dataset.class_names),
+            dtypes=dataset.input_dtypes,
+        )
         return models.create(
             model,
             signature,
