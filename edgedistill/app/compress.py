@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from edgedistill.app.live import AnyModel
     from edgedistill.app.pipeline import Finished
+    from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Road, TargetRoad
     from edgedistill.core.budget import Budget
@@ -178,7 +179,7 @@ def run_recipe(
             for target in resolved.recipe.targets
         }
         for target, report in reports.items():
-            _publish(run, report, road.targets[target], finished)
+            _publish(run, report, road.targets[target], finished, road.data)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()
@@ -286,8 +287,13 @@ def _notes(
     return tuple(notes)
 
 
-def _publish(run: RunFolder, report: Report, road: TargetRoad, finished: Finished) -> None:
-    """Copies a target's models beside its report; the report comes last."""
+def _publish(
+    run: RunFolder, report: Report, road: TargetRoad, finished: Finished, data: PlannedStep
+) -> None:
+    """Copies a target's models, and what prepares their inputs, beside its report, which is last.
+
+    A tokenizer that a device needs lies there too.
+    """
     folder = f"{TARGETS_FOLDER}/{report.target}"
     for branch in road.branches:
         ships = report.choice.student in (branch.student, None)
@@ -297,6 +303,8 @@ def _publish(run: RunFolder, report: Report, road: TargetRoad, finished: Finishe
             run.write(f"{folder}/{waterfall_file(step, student)}", content)
             if ships and step == report.choice.step:
                 run.write(f"{folder}/{report.choice.model}", content)
+    for file in open_dataset(finished.folder(data)).companions:
+        run.write(f"{folder}/{file.name}", file.read_bytes())
     if report.students:
         run.write(f"{folder}/{PARETO_FILE}", pareto_svg(report).encode())
     verdict = judge(report)

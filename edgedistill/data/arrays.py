@@ -36,6 +36,9 @@ class ArraySamples:
     def faults(self) -> list[Fault]:
         """Wrong names, types, shapes, lengths, and values that are not finite."""
         found: list[Fault] = []
+        if self.preprocessing.kind == "text":
+            remedy = "Give texts as csv:DIR_OR_FILE, or set another kind"
+            found.append(self._fault("are arrays, but preprocessing.kind is text", remedy))
         for name, values in self.inputs.items():
             found += self._type_faults(name, values) or self._value_faults(values)
         lengths = {len(values) for values in self.inputs.values() if values.ndim}
@@ -61,6 +64,9 @@ class ArraySamples:
         length = min(chunk_length(shape) for shape in shapes)
         for start in range(0, len(indices), length):
             yield self._prepare(indices[start : start + length])
+
+    def texts(self, indices: np.ndarray) -> None:
+        """None: arrays are not texts."""
 
     def _prepare(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         return {name: self._prepare_one(values[indices]) for name, values in self.inputs.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -46,6 +46,9 @@ class Samples(Protocol):
             InputError: After the last chunk, with one fault for each sample that cannot be read.
         """
 
+    def texts(self, indices: np.ndarray) -> Iterator[str] | None:
+        """The texts in the order of the indices; None where samples are not texts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -68,6 +71,8 @@ class Contents:
     """Always with train."""
     class_names: tuple[str, ...] | None
     """None where the source does not name its classes."""
+    companions: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that a device needs beside the model to prepare its inputs: name to content."""
 
 
 class Reader(Protocol):

@@ -11,7 +11,8 @@ from edgedistill.data.augmentation import erase, move
 from edgedistill.data.numeric import arrange, normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from edgedistill.core.preprocessing import Preprocessing
     from edgedistill.core.recipe import Augmentation
@@ -22,7 +23,8 @@ class Split:
     """Some of the samples: raw, and as the network takes them."""
 
     inputs: Mapping[str, np.ndarray]
-    """Raw values by input name, `[n, ...]`, uint8 or float32, possibly memory-mapped."""
+    """Raw values by input name, `[n, ...]`, uint8, float32 or (token numbers) int32, possibly
+    memory-mapped."""
     labels: np.ndarray
     """int64 `[n]`, UNLABELLED where the label may not be used."""
     groups: np.ndarray | None
@@ -30,6 +32,8 @@ class Split:
     preprocessing: Preprocessing
     augmentation: Augmentation
     """One view only for every split but train."""
+    texts: Sequence[str] | None = None
+    """The text of each sample, read from disk one by one; None for data that is not text."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,7 +51,7 @@ class Split:
             view: Which view of them; a view of a sample is the same in every batch.
 
         Returns:
-            By input name, float32 `[batch, ...]`, contiguous.
+            By input name, `[batch, ...]`, contiguous: float32, or int64 where they are tokens.
 
         Raises:
             IndexError: If there is no such view or sample.
@@ -65,6 +69,8 @@ class Split:
 
     def _network_input(self, raw: np.ndarray, indices: np.ndarray, view: int) -> np.ndarray:
         values = np.asarray(raw[indices])
+        if self.preprocessing.kind == "text":
+            return np.ascontiguousarray(values, dtype=np.int64)
         if view:
             values = move(values, indices, view, self.augmentation)
         numbers = normalize(values, self.preprocessing)
@@ -91,9 +97,17 @@ class Dataset:
     """Reported; never decides."""
     calibration: Split
     """Some of the train samples, unchanged."""
+    companions: tuple[Path, ...] = ()
+    """Files that a device needs beside the model to prepare its inputs, such as tokenizer.json."""
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each network input, without the batch axis."""
         first = self.train.batch(np.array([0]))
         return {name: values.shape[1:] for name, values in first.items()}
+
+    @property
+    def input_dtypes(self) -> dict[str, str]:
+        """Type of each network input, as numpy and torch call it."""
+        first = self.train.batch(np.array([0]))
+        return {name: values.dtype.name for name, values in first.items()}

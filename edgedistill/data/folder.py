@@ -72,6 +72,9 @@ class PictureFiles:
         if faults:
             raise InputError(*faults)
 
+    def texts(self, indices: np.ndarray) -> None:
+        """None: pictures are not texts."""
+
     def _decode(self, file: Path) -> np.ndarray | Fault:
         try:
             with Image.open(file) as image:

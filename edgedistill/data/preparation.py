@@ -16,6 +16,7 @@ from edgedistill.core.strict import plain
 from edgedistill.data.checks import content_faults, train_class_faults
 from edgedistill.data.contents import PART_NAMES, Contents, Part, Reader
 from edgedistill.data.cutting import Cut, cut
+from edgedistill.data.kept_texts import write_texts
 from edgedistill.data.prepared import PreparedData, SplitName, write_description, write_split
 from edgedistill.errors import Fault, InputError
 
@@ -84,7 +85,10 @@ class Preparation:
             preprocessing=self.reader.preprocessing,
             augmentation=self.augmentation,
             splits=self._write(cuts, contents.parts["train"], context),
+            companions=tuple(contents.companions),
         )
+        for name, content in contents.companions.items():
+            (context.folder / name).write_bytes(content)
         write_description(context.folder, prepared)
         notes = self._notes(cuts, class_names)
         for note in notes:
@@ -137,6 +141,12 @@ class Preparation:
                     )
                 except InputError as error:
                     faults += error.faults
+                    continue
+                texts = piece.part.samples.texts(piece.indices)
+                if texts is not None:
+                    file = f"{name}.texts.jsonl"
+                    write_texts(context.folder / file, texts)
+                    written[name] = written[name].model_copy(update={"texts": file})
         if faults:
             raise InputError(*_first(list(dict.fromkeys(faults))))
         return written

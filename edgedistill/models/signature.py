@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Signature:
     """What a network takes and gives.
 
     Attributes:
-        inputs: Name to shape without the batch axis, in the positional order of `forward()`.
+        inputs: Name to shape without the batch axis; in the positional order of `forward()` where
+            its parameters have other names.
         classes: How many classes it tells apart: it gives logits [batch, classes].
         dtypes: Name to the input's type; float32 where a name is absent.
     """
@@ -33,12 +35,38 @@ class Signature:
         }
 
 
+def takes_names(module: torch.nn.Module, names: Iterable[str]) -> bool:
+    """Whether inputs go to the network by name: there are several and `forward()` has them all.
+
+    A single input goes by position, whatever it is called.
+    """
+    wanted = tuple(names)
+    if len(wanted) < 2:
+        return False
+    parameters = inspect.signature(module.forward).parameters
+    return all(
+        name in parameters and parameters[name].kind is parameters[name].POSITIONAL_OR_KEYWORD
+        for name in wanted
+    )
+
+
 def logits(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Calls the network with its inputs by position and gives its logits [batch, classes].
+    """Calls the network with its inputs and gives its logits [batch, classes].
+
+    Several inputs go by name where `forward()` has parameters of all their names (those of
+    transformers do, in an order of their own), else by position.
 
     Where the network answers with a mapping-like output that has `.logits` (transformers do),
     those are taken.
     """
-    answer = module(*inputs.values())
+    answer = module(**inputs) if takes_names(module, inputs) else module(*inputs.values())
     taken: torch.Tensor = getattr(answer, "logits", answer)
     return taken
+
+
+def example_inputs(
+    module: torch.nn.Module, signature: Signature
+) -> dict[str, torch.Tensor] | tuple[torch.Tensor, ...]:
+    """One sample of zeros as a tracer hands it to the network: by name, or by position."""
+    zeros = signature.zeros()
+    return zeros if takes_names(module, zeros) else tuple(zeros.values())

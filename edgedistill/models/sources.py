@@ -139,7 +139,7 @@ def construct(
         return python_source.construct(name, model.args, base=base, field=field)
     if kind == "hf":
         return hugging_face.construct(
-            name, model.args, base=base, field=field, pretrained=pretrained
+            name, model.args, signature, base=base, field=field, pretrained=pretrained
         )
     if kind == "onnx":
         onnx_graph.require_plain(model, field=field)

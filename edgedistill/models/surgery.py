@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgedistill.errors import Fault, InputError
+from edgedistill.models.signature import example_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ def replay(
         with torch.enable_grad():
             graph.build_dependency(
                 module,
-                example_inputs=tuple(signature.zeros().values()),
+                example_inputs=example_inputs(module, signature),
                 output_transform=lambda answer: getattr(answer, "logits", answer),
                 verbose=False,
             )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgedistill.errors import Fault, InputError
-from edgedistill.models.signature import logits
+from edgedistill.models.signature import logits, takes_names
 from edgedistill.stages.export.graph import BATCH, OUTPUT
 from edgedistill.stages.export.quiet import quiet
 
@@ -49,9 +49,11 @@ def export_torch(
     """
     signature = network.signature
     sample = signature.zeros(1 if static else 2)  # an axis of 1 would be taken for a constant
-    with torch.no_grad():
-        wrapped = not torch.is_tensor(module(*sample.values())) or _takes_any_number(module)
     names = tuple(signature.inputs)
+    by_name = takes_names(module, names)
+    with torch.no_grad():
+        answer = module(**sample) if by_name else module(*sample.values())
+    wrapped = by_name or not torch.is_tensor(answer) or _takes_any_number(module)
     axes = tuple({0: BATCH} for _ in names)
     with quiet():
         from torch.onnx import OnnxExporterError

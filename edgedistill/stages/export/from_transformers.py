@@ -1,6 +1,8 @@
 """A transformers network to ONNX through optimum, which knows each architecture's inputs.
 
-Its graphs run about 1.2 times faster in float than those of torch's newer exporter.
+Its graphs of pictures run about 1.2 times faster in float than those of torch's newer exporter.
+Those of texts are as fast, and compute the shape of the attention mask in a way that shape
+inference cannot follow, so texts go through torch's.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 MAX_OPSET = 20
 """The newest operator set that torch's older exporter, which optimum calls, writes."""
 
+_TOKENS = "input_ids"
+"""What transformers calls the numbers of tokens."""
+
 
 def is_transformers(module: nn.Module) -> bool:
     """Whether the module is a model of transformers."""
@@ -44,8 +49,9 @@ def export_transformers(
         static: Whether the model takes one sample at a time.
 
     Returns:
-        False, and nothing is written, where optimum does not know the architecture or would
-        export other inputs than the signature's: torch's own exporter is the one to use then.
+        False, and nothing is written, where optimum does not know the architecture, would
+        export other inputs than the signature's, or they are tokens: torch's own exporter is the
+        one to use then.
 
     Raises:
         MissingExtraError: If optimum is not installed.
@@ -94,7 +100,7 @@ def _config(module: Any, signature: Signature) -> Any:
     except (KeyError, ValueError, NotImplementedError):
         return None
     given = known(module.config)
-    if len(given.inputs) != len(signature.inputs):
+    if len(given.inputs) != len(signature.inputs) or _TOKENS in signature.inputs:
         return None
     axes = {name: {0: BATCH} for name in given.inputs}
     # The architecture's description opens every axis (height, width, sequence length). The
@@ -111,11 +117,9 @@ def _config(module: Any, signature: Signature) -> Any:
 
 
 def _sizes(signature: Signature, *, static: bool) -> dict[str, int]:
-    """Sizes of the example input: a picture [channels, height, width], or tokens [length]."""
+    """Sizes of the example input, a picture [channels, height, width]."""
     shape = next(iter(signature.inputs.values()))
     sizes = {"batch_size": 1 if static else 2}
     if len(shape) == 3:
         return sizes | dict(zip(("num_channels", "height", "width"), shape, strict=True))
-    if len(shape) == 1:
-        return sizes | {"sequence_length": shape[0]}
     return sizes

@@ -122,6 +122,10 @@ def require_inference(model: onnx.ModelProto) -> None:
 
 def _rename(graph: onnx.GraphProto, signature: Signature) -> None:
     """Gives inputs and output their names, everywhere they are used."""
+    own = {value.name: value for value in graph.input}
+    if set(own) == set(signature.inputs):
+        del graph.input[:]
+        graph.input.extend([own[name] for name in signature.inputs])
     wanted = [*signature.inputs, OUTPUT]
     found = [value.name for value in (*graph.input, *graph.output)]
     if len(found) != len(wanted):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from edgedistill.models.signature import example_inputs
 from edgedistill.models.surgery import replay, set_attention_heads
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def dependency_graph(module: nn.Module, signature: Signature) -> Any:
     with torch.enable_grad():
         graph.build_dependency(
             module,
-            example_inputs=tuple(signature.zeros().values()),
+            example_inputs=example_inputs(module, signature),
             output_transform=lambda answer: getattr(answer, "logits", answer),
             verbose=False,
         )

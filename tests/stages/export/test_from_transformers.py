@@ -161,9 +161,10 @@ def test_a_text_transformer_with_three_inputs_prunes_and_exports(
     facts, file = export(smaller, sentences, tmp_path / "exported")
 
     assert pruned["attention_heads"]
-    assert facts["exporter"] == "optimum"
+    assert facts["exporter"] == "torch"
     assert facts["parity"]["max_difference"] < 1e-5
     assert [value.name for value in onnx.load(file).graph.input] == list(TOKENS)
+    assert count(file).macs == pruned["macs_after"]
 
 
 def test_inputs_that_optimum_does_not_expect_go_through_torch_s_exporter(
