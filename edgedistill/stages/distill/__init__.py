@@ -5,11 +5,13 @@ from __future__ import annotations
 from edgedistill.stages.distill.answers import Teach, open_answers
 from edgedistill.stages.distill.distillation import Distillation
 from edgedistill.stages.distill.feedback import Replay
+from edgedistill.stages.distill.given_answers import Keep
 from edgedistill.stages.distill.losses import distillation_loss, soft_target_loss
 from edgedistill.stages.distill.train import Train
 
 __all__ = [
     "Distillation",
+    "Keep",
     "Replay",
     "Teach",
     "Train",

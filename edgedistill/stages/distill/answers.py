@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +13,21 @@ import torch
 
 from edgedistill.core.learning import Answers
 from edgedistill.core.stage import StageResult
-from edgedistill.core.strict import plain
-from edgedistill.errors import Fault, InputError, PromiseError
+from edgedistill.errors import PromiseError
 from edgedistill.stages.distill.answer_parts import PartFolder, cut
 from edgedistill.stages.distill.answer_rows import RowForm
 from edgedistill.stages.distill.feed import evaluating, feed_of
 from edgedistill.stages.distill.kept_answers import (
-    FACTS_FILE,
     FILE,
     AnswerFacts,
     KeptAnswers,
-    file_bytes,
     header,
     open_answers,
+    require_room,
+    write_facts,
 )
 from edgedistill.stages.distill.reproducible import reproducible
 from edgedistill.tasks import UNLABELLED
-from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
     from edgedistill.stages.distill.feed import Feed
 
 __all__ = ["KeptAnswers", "Teach", "open_answers"]
-
-_FIELD = "stages.answers.max_size_mb"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +67,8 @@ class Teach:
                 float16, or if what another process wrote is not there.
             ValueError: If there are several processes and no checkpoint folder to meet in.
         """
-        self._require_room()
         company, split = context.company, self.dataset.train
+        require_room(self._form, self.config, views=split.views, samples=len(split))
         parts = cut(
             views=split.views,
             samples=len(split),
@@ -92,11 +87,6 @@ class Teach:
     @property
     def _form(self) -> RowForm:
         return RowForm.of(self.config, classes=len(self.dataset.class_names))
-
-    @property
-    def _size_mb(self) -> float:
-        split = self.dataset.train
-        return bytes_to_mb(file_bytes(self._form, views=split.views, samples=len(split)))
 
     def _ask_missing(self, parts: list[Part], place: PartFolder, context: StageContext) -> None:
         with reproducible(seed=context.seed, threads=context.threads):
@@ -140,39 +130,10 @@ class Teach:
                 labels = split.labels[part.start : part.stop]
                 right[part.view] += int((form.best(rows) == labels).sum())
         labelled = int((split.labels != UNLABELLED).sum())
-        facts = AnswerFacts(
-            views=split.views,
-            samples=len(split),
-            classes=form.classes,
-            precision=form.precision,
-            top_k=form.top_k,
-            size_mb=self._size_mb,
-            labelled=labelled,
-            agreement_with_labels=tuple(count / labelled for count in right) if labelled else None,
+        facts = AnswerFacts.of(
+            form, views=split.views, samples=len(split), labelled=labelled, right=right
         )
-        text = json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
-        (folder / FACTS_FILE).write_text(text, encoding="utf-8")
-        return plain(facts)
-
-    def _require_room(self) -> None:
-        needed, allowed = self._size_mb, self.config.max_size_mb
-        if needed <= allowed:
-            return
-        ways = [f"Raise it to {needed:.6g} or more"]
-        if self.config.precision == "float32":
-            ways.append("keep them as stages.answers.precision: float16")
-        if self._form.top_k is None:
-            ways.append("keep the highest classes alone with stages.answers.top_k")
-        if self.dataset.train.views > 1:
-            ways.append("give fewer data.augmentation.views")
-        raise InputError(
-            Fault(
-                field=_FIELD,
-                given=f"{allowed:g}",
-                problem=f"the teacher's answers need {needed:.6g} MB on disk",
-                remedy=", or ".join(ways),
-            )
-        )
+        return write_facts(folder, facts)
 
 
 @contextmanager

@@ -6,20 +6,25 @@ import io
 import json
 import mmap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from edgedistill.core.strict import Strict
+from edgedistill.core.strict import Strict, plain
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.distill.answer_rows import RowForm
+from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from edgedistill.core.learning import Answers
 
 FILE = "answers.npy"
 FACTS_FILE = "answers.json"
+_FIELD = "stages.answers.max_size_mb"
 
 
 class AnswerFacts(Strict):
@@ -38,6 +43,30 @@ class AnswerFacts(Strict):
     agreement_with_labels: tuple[float, ...] | None = Field(strict=False)
     """Share of the labelled samples on which the teacher is right, view by view; null where none
     has a label."""
+
+    @classmethod
+    def of(
+        cls, form: RowForm, *, views: int, samples: int, labelled: int, right: Sequence[int]
+    ) -> Self:
+        """The facts of answers in a form.
+
+        Args:
+            form: How they are kept.
+            views: How many views of each sample the teacher was asked about.
+            samples: How many samples.
+            labelled: How many of them have a label.
+            right: On how many of those the teacher is right, view by view.
+        """
+        return cls(
+            views=views,
+            samples=samples,
+            classes=form.classes,
+            precision=form.precision,
+            top_k=form.top_k,
+            size_mb=bytes_to_mb(file_bytes(form, views=views, samples=samples)),
+            labelled=labelled,
+            agreement_with_labels=tuple(count / labelled for count in right) if labelled else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +114,39 @@ def header(form: RowForm, *, views: int, samples: int) -> bytes:
 def file_bytes(form: RowForm, *, views: int, samples: int) -> int:
     """The size of the file of answers."""
     return len(header(form, views=views, samples=samples)) + views * samples * form.size_bytes
+
+
+def require_room(form: RowForm, config: Answers, *, views: int, samples: int) -> None:
+    """Refuses answers that would be larger on disk than the recipe allows.
+
+    Raises:
+        InputError: With the ways to make room.
+    """
+    needed = bytes_to_mb(file_bytes(form, views=views, samples=samples))
+    if needed <= config.max_size_mb:
+        return
+    ways = [f"Raise it to {needed:.6g} or more"]
+    if config.precision == "float32":
+        ways.append("keep them as stages.answers.precision: float16")
+    if form.top_k is None:
+        ways.append("keep the highest classes alone with stages.answers.top_k")
+    if views > 1:
+        ways.append("give fewer data.augmentation.views")
+    raise InputError(
+        Fault(
+            field=_FIELD,
+            given=f"{config.max_size_mb:g}",
+            problem=f"the teacher's answers need {needed:.6g} MB on disk",
+            remedy=", or ".join(ways),
+        )
+    )
+
+
+def write_facts(folder: Path, facts: AnswerFacts) -> dict[str, Any]:
+    """Writes the facts beside the answers; gives them as plain values."""
+    text = json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
+    (folder / FACTS_FILE).write_text(text, encoding="utf-8")
+    return plain(facts)
 
 
 def open_answers(folder: Path) -> KeptAnswers:
