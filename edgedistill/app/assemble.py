@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgedistill import tasks
+from edgedistill.app.asked_teacher import read_asked_evaluation
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.app.pipeline import Finished
+    from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Branch, Road, TargetRoad
     from edgedistill.bench.samples import Samples
@@ -136,7 +138,7 @@ class _Clerk:
 
     def rows(self, branch: Branch) -> tuple[Row, ...]:
         """The waterfall of one student, the teacher first."""
-        return tuple(self._row(branch, step) for step in branch.exports)
+        return tuple(self._row(branch, step) for step in branch.predictions)
 
     def choice(self, branch: Branch, rows: tuple[Row, ...]) -> Choice:
         """Which step of one student ships if it is the one that ships."""
@@ -182,35 +184,52 @@ class _Clerk:
         return latency(self.samples, name, reference=reference, evidence=measured)
 
     def _row(self, branch: Branch, step: Step) -> Row:
-        export = branch.exports[step]
-        model = self.finished.folder(export) / MODEL_FILE
-        teacher, own = self.teacher, self._evaluate(branch, step, "validation")
+        export = branch.exports.get(step)
+        own = self._evaluate(branch, step, "validation")
         test = self._evaluate(branch, step, "test") if self.dataset.test else None
-        cost = count(model)
-        seen = self.evidence
-        compared = step != "teacher"
+        # A teacher behind an endpoint answers on a machine of its own.
+        seen = self.evidence if export else Evidence.MEASURED_ON_STAND_IN
+        teacher, compared = self.teacher, step != "teacher"
         return Row(
             step=step,
-            precision="int8" if step == "int8" else "fp32",
-            model_sha256=file_sha256(model),
             accuracy=tasks.accuracy(own, evidence=seen),
             test_accuracy=tasks.accuracy(test, evidence=seen) if test else None,
             accuracy_drop=tasks.accuracy_drop(teacher, own, evidence=seen) if compared else None,
             agreement=tasks.agreement(teacher, own, evidence=seen) if compared else None,
             worst_class=tasks.worst_class(teacher, own, evidence=seen) if compared else None,
             worst_group=tasks.worst_group(teacher, own, evidence=seen) if compared else None,
-            latency=self._latency(branch.measured_as[step], "teacher" if compared else None),
-            size_mb=counted(bytes_to_mb(cost.size_bytes), "bytes of the ONNX file / 10^6"),
-            macs=counted(cost.macs, "multiply-accumulates of one inference, counted in the graph"),
-            parameters=counted(cost.parameters, "weights of the ONNX graph"),
-            int8=Int8Check.read(self.finished.facts(export)["check"], file=export.name)
+            **(self._file(branch, step, export) if export else _NO_FILE),
+        )
+
+    def _file(self, branch: Branch, step: Step, export: PlannedStep) -> dict[str, Any]:
+        """What an ONNX file is and costs."""
+        model = self.finished.folder(export) / MODEL_FILE
+        cost = count(model)
+        reference = "teacher" if step != "teacher" and "teacher" in branch.exports else None
+        return {
+            "precision": "int8" if step == "int8" else "fp32",
+            "model_sha256": file_sha256(model),
+            "latency": self._latency(branch.measured_as[step], reference),
+            "size_mb": counted(bytes_to_mb(cost.size_bytes), "bytes of the ONNX file / 10^6"),
+            "macs": counted(
+                cost.macs, "multiply-accumulates of one inference, counted in the graph"
+            ),
+            "parameters": counted(cost.parameters, "weights of the ONNX graph"),
+            "int8": Int8Check.read(self.finished.facts(export)["check"], file=export.name)
             if step == "int8"
             else None,
-        )
+        }
 
     def _evaluate(self, branch: Branch, step: Step, split: str) -> Evaluation:
         folder = self.finished.folder(branch.predictions[step])
-        return read_evaluation(folder, split, self.dataset)
+        read = read_evaluation if step in branch.exports else read_asked_evaluation
+        return read(folder, split, self.dataset)
+
+
+_NO_FILE: dict[str, Any] = dict.fromkeys(
+    ("precision", "model_sha256", "latency", "size_mb", "macs", "parameters")
+)
+"""Of a teacher behind an endpoint."""
 
 
 def _provenance(resolved: Resolved, road: Road, dataset: Dataset, target: str) -> Provenance:

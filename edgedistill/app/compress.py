@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgedistill.app.asked_teacher import asked_notes, require_askable
 from edgedistill.app.assemble import assemble
 from edgedistill.app.live import (
     data_document,
@@ -263,7 +264,10 @@ def _begin(run: RunFolder, resolved: Resolved) -> None:
 
 def _preflight(networks: Networks, dataset: Dataset) -> None:
     """Builds teacher and students once, so that a student that does not fit is told at once."""
-    networks.fresh_teacher(dataset)
+    if networks.teacher_is_asked:
+        require_askable(dataset)
+    else:
+        networks.fresh_teacher(dataset)
     for student in networks.learners:
         networks.fresh_student(student, dataset)
 
@@ -273,6 +277,9 @@ def _notes(
 ) -> tuple[str, ...]:
     recipe = resolved.recipe
     notes = [f"Code was run: {file}." for file in _code(resolved)]
+    if road.responses is not None:
+        asked, understood = finished.facts(road.responses), finished.facts(road.teacher)
+        notes += asked_notes(recipe.teacher, asked, understood)
     if networks.teacher_training is not None:
         accuracy = finished.facts(road.teacher)["validation_accuracy_after"]
         notes.append(

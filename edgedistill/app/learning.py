@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill import models
 from edgedistill.app.adoption import Adoption
+from edgedistill.app.asked_teacher import AskedTeacherRoad
 from edgedistill.app.lessons import ROOMS, LessonRoad, schedule
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
@@ -83,6 +84,10 @@ class LearningRoad:
             together=training is not None,
         )
 
+    def asked(self, target: str) -> AskedTeacherRoad:
+        """The steps of a teacher behind an endpoint."""
+        return AskedTeacherRoad(self.recipe.teacher, self.plan, self.data(target), target)
+
     def answers(self, target: str, member: int | None = None) -> PlannedStep:
         """The teacher's answers on every view of every training sample.
 
@@ -91,9 +96,10 @@ class LearningRoad:
             member: Of an ensemble, whose own answers are wanted; None for what the teacher says.
         """
         config = self.recipe.stages_for(target).answers
+        if self.networks.teacher_is_asked:
+            return self.asked(target).answers(config)
         views = self.recipe.data.augmentation.views
         each = "once" if views == 1 else f"in {views} views"
-
         who = "the teacher" if member is None else f"member {member + 1} of the teacher"
 
         def make(folders: Mapping[str, Path]) -> Teach:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill import models
 from edgedistill.app.graph_teachers import require_reportable
+from edgedistill.core.recipe import ENDPOINT
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import Signature
 
@@ -53,9 +54,14 @@ class Networks:
             for place, one in enumerate(students)
         )
 
+    @property
+    def teacher_is_asked(self) -> bool:
+        """Whether the teacher is behind an endpoint: it has answers, and is no network here."""
+        return self.recipe.teacher.source == ENDPOINT
+
     @cached_property
     def teacher_training(self) -> Training | None:
-        """How the teacher is trained first; None where it comes with its weights.
+        """How the teacher is trained first; None where it comes with its weights, or has none here.
 
         A `python:` function without a weights file has its weights where it builds the same
         network whatever the seed: then it has loaded them itself.
@@ -65,6 +71,8 @@ class Networks:
                 weights and the recipe says to train it, or a member of it has none.
         """
         teacher = self.recipe.teacher
+        if self.teacher_is_asked:
+            return None
         if teacher.members:
             self._require_members_weights(teacher)
             return None

@@ -11,6 +11,8 @@ from edgedistill.app.sweep import swept
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
 from edgedistill.core.recipe import (
+    ENDPOINT,
+    ENSEMBLE,
     Columns,
     Data,
     Model,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 AnyModel = TypeVar("AnyModel", Model, Student, Teacher)
 _PATH_KINDS = ("csv", "image-folder", "npz", "onnx", "python")
-_TEACHERS_ONLY = ("ensemble", "onnx")
+_TEACHERS_ONLY = (ENDPOINT, ENSEMBLE, "onnx")
 """Kinds of sources that can be asked, but not trained, pruned or quantized."""
 
 
@@ -100,7 +102,7 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
         InputError: If a target or its runtime does not exist, a file is missing, or what is to be
             compressed can only teach.
     """
-    faults = _compressible_faults(recipe, file)
+    faults = [*_compressible_faults(recipe, file), *_layer_faults(recipe, file)]
     profiles: dict[str, TargetProfile] = {}
     targets: dict[str, Target] = {}
     for key, target in recipe.targets.items():
@@ -176,6 +178,35 @@ def _compressible_faults(recipe: Recipe, file: str | Path) -> list[Fault]:
         )
         for place, student in enumerate(recipe.students)
         if _only_teaches(student)
+    ]
+
+
+def _layer_faults(recipe: Recipe, file: str | Path) -> list[Fault]:
+    """A teacher behind an endpoint has no layers that could teach."""
+    if recipe.teacher.source != ENDPOINT:
+        return []
+    stages = {"stages": recipe.stages} | {
+        f"targets.{name}.stages": target.stages
+        for name, target in recipe.targets.items()
+        if target.stages is not None
+    }
+    lessons = {
+        key: lesson
+        for field, stage in stages.items()
+        for key, lesson in (
+            (f"{field}.distill", stage.distill),
+            (f"{field}.prune.recover", stage.prune.recover if stage.prune else None),
+        )
+    }
+    return [
+        Fault(
+            file=file,
+            field=f"{key}.layers",
+            problem="are of no use: a teacher behind an endpoint shows its answers, not its layers",
+            remedy="Leave layers out, or give the teacher's network itself",
+        )
+        for key, lesson in lessons.items()
+        if lesson is not None and lesson.layers
     ]
 
 

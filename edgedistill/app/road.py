@@ -29,7 +29,8 @@ class Branch:
     student: str
     """The student's name."""
     exports: Mapping[Step, PlannedStep]
-    """Step of the waterfall to the planned step that writes its ONNX file."""
+    """Step of the waterfall to the planned step that writes its ONNX file; a teacher behind an
+    endpoint has none."""
     predictions: Mapping[Step, PlannedStep]
     """Step of the waterfall to the planned step that holds its outputs."""
     measured_as: Mapping[Step, str]
@@ -53,6 +54,9 @@ class Road:
     plan: Plan
     data: PlannedStep
     teacher: PlannedStep
+    """The step that has the teacher's network, or what a teacher behind an endpoint said."""
+    responses: PlannedStep | None
+    """The step that asks a teacher behind an endpoint."""
     targets: Mapping[str, TargetRoad]
 
     @property
@@ -99,8 +103,11 @@ def lay_road(
         name: _target_road(tuple(ShippingRoad(name, resolved, one, plan) for one in students))
         for name in resolved.recipe.targets
     }
-    first = next(iter(targets))
-    return Road(plan, students[0].data(first), students[0].teacher(first), targets)
+    first, learning = next(iter(targets)), students[0]
+    if networks.teacher_is_asked:
+        asked = learning.asked(first)
+        return Road(plan, learning.data(first), asked.verdicts(), asked.responses(), targets)
+    return Road(plan, learning.data(first), learning.teacher(first), None, targets)
 
 
 def _target_road(students: tuple[ShippingRoad, ...]) -> TargetRoad:
@@ -120,18 +127,21 @@ def _target_road(students: tuple[ShippingRoad, ...]) -> TargetRoad:
 def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
     name, learning, resolved = shipping.target, shipping.learning, shipping.resolved
     stages = resolved.recipe.stages_for(name)
-    networks: dict[Step, PlannedStep] = {"teacher": learning.teacher(name)}
+    asked = learning.networks.teacher_is_asked
+    networks: dict[Step, PlannedStep] = {} if asked else {"teacher": learning.teacher(name)}
     if resolved.recipe.student is not None:
         networks["distilled"] = learning.student(name, stages.distill)
     if stages.prune is not None:
-        last = networks.get("distilled", networks["teacher"])
-        networks["pruned"] = learning.pruned(name, stages.prune, last)
+        networks["pruned"] = learning.pruned(name, stages.prune, tuple(networks.values())[-1])
     exports = {step: shipping.export(step, network) for step, network in networks.items()}
     if stages.quantize is not None:
         int8 = shipping.int8(stages.quantize, tuple(exports.values())[-1])
         if int8 is not None:
             exports["int8"] = int8
-    predictions = {step: shipping.predictions(step, export) for step, export in exports.items()}
+    predictions: dict[Step, PlannedStep] = (
+        {"teacher": learning.asked(name).verdicts()} if asked else {}
+    )
+    predictions |= {step: shipping.predictions(step, export) for step, export in exports.items()}
     student = learning.learner.name
     lead = f"{student}/" if several else ""
     measured_as = {step: step if step == "teacher" else f"{lead}{step}" for step in exports}

@@ -179,9 +179,7 @@ class Teacher(Model):
                 "Give endpoint: {url: http://HOST:PORT/v1, model: NAME}"
             )
         if self.train is not None:
-            raise ValueError(
-                "a teacher behind an endpoint is asked, not trained. Leave train out"
-            )
+            raise ValueError("a teacher behind an endpoint is asked, not trained. Leave train out")
         if self.args or self.weights:
             raise ValueError(
                 "args and weights are for networks that are built here. Leave them out; "

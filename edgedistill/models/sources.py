@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from edgedistill.core.recipe import ENSEMBLE, Teacher
+from edgedistill.core.recipe import ENDPOINT, ENSEMBLE, Teacher
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import hugging_face, onnx_graph, python_source, zoo
 
@@ -25,8 +25,8 @@ Live = Mapping[str, nn.Module]
 
 _KINDS = ("builtin", "python", "hf", "onnx", "live")
 _KNOWN = (
-    "Write builtin:NAME, python:FILE.py:FUNCTION or hf:DIR_OR_ID; a teacher may be onnx:FILE.onnx "
-    "or ensemble too"
+    "Write builtin:NAME, python:FILE.py:FUNCTION or hf:DIR_OR_ID; a teacher may be onnx:FILE.onnx, "
+    "ensemble or endpoint too"
 )
 
 
@@ -44,7 +44,7 @@ def split(model: Model, *, field: str = "student") -> tuple[str, str]:
         if isinstance(model, Teacher):
             return ENSEMBLE, ""
         problem, remedy = "is a teacher only", "Give one network here"
-    elif close := difflib.get_close_matches(kind, _KINDS if name else (ENSEMBLE,), n=1):
+    elif close := difflib.get_close_matches(kind, _KINDS if name else (ENDPOINT, ENSEMBLE), n=1):
         remedy = f"Did you mean '{close[0]}{':' if name else ''}{name}'?"
     raise InputError(
         Fault(field=f"{field}.source", given=model.source, problem=problem, remedy=remedy)

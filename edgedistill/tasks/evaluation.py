@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+NO_ANSWER = -1
+"""Stands where a class would, of a sample to which no class was answered."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """A network's answers on labelled samples."""
@@ -20,7 +24,7 @@ class Evaluation:
     labels: np.ndarray
     """The right classes, int64 `[n]`."""
     predictions: np.ndarray
-    """The answers, int64 `[n]`."""
+    """The answers, int64 `[n]`; NO_ANSWER is never right and agrees with no class."""
     groups: np.ndarray | None
     """The group of each sample, text `[n]`, where the source tells."""
     class_names: tuple[str, ...]
@@ -57,6 +61,8 @@ def evaluate(
     labels: np.ndarray,
     groups: np.ndarray | None,
     class_names: Sequence[str],
+    *,
+    answered: np.ndarray | None = None,
 ) -> Evaluation:
     """Decodes answers and sets them beside the right ones.
 
@@ -66,6 +72,7 @@ def evaluate(
         labels: The right classes, `[n]`.
         groups: The group of each sample, `[n]`, or None.
         class_names: One name per class.
+        answered: Which samples were answered at all, bool `[n]`; None: all.
 
     Raises:
         PromiseError: If an answer is NaN or infinite, or there is not one per class and sample.
@@ -91,9 +98,12 @@ def evaluate(
         raise ValueError("every sample to evaluate on needs a label of a known class")
     if groups is not None and len(groups) != len(labels):
         raise ValueError(f"{len(groups)} groups for {len(labels)} samples")
+    predictions = np.asarray(logits).argmax(axis=1).astype(np.int64)
+    if answered is not None:
+        predictions = np.where(answered, predictions, NO_ANSWER)
     return Evaluation(
         labels=labels,
-        predictions=np.asarray(logits).argmax(axis=1).astype(np.int64),
+        predictions=predictions,
         groups=groups,
         class_names=tuple(class_names),
     )

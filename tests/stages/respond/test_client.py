@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import JumpingClock, TeacherServer
+    from conftest import JumpingClock
+    from teacher_server import TeacherServer
 
     from edgedistill.core.endpoint import Endpoint
 

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import TeacherServer
+    from teacher_server import TeacherServer
 
 PROMPTS = [f"prompt {number}" for number in range(60)]
 PROGRAM = """

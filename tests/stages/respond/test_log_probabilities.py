@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import TeacherServer
+    from teacher_server import TeacherServer
 
     Ask = Callable[..., tuple[dict[str, Any], Path]]
 
