@@ -110,7 +110,8 @@ def text_folder(tmp_path: Path) -> Callable[..., Path]:
             rows.writerow(["category", "text"])
             for index in range(samples):
                 topic = sorted(TOPICS)[index % 3]
-                words = draw.choices(FILLERS, k=draw.randint(1, 6)) + draw.choices(TOPICS[topic], k=2)
+                words = draw.choices(FILLERS, k=draw.randint(1, 6))
+                words += draw.choices(TOPICS[topic], k=2)
                 draw.shuffle(words)
                 rows.writerow([topic, ", ".join(words).capitalize()])
         known = [*FILLERS, *(word for topic in TOPICS.values() for word in topic), ","]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from edgedistill.core.recipe import Columns
 from edgedistill.data.table import Table, scan
 from edgedistill.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLUMNS = Columns(label="category")
 
@@ -24,7 +27,8 @@ def table(folder: Path, content: str | bytes, columns: Columns = COLUMNS) -> Tab
 def test_rows_are_found_by_the_names_of_their_columns(tmp_path: Path) -> None:
     found = table(
         tmp_path,
-        '\ufeffid, who ,text,category\r\n1,ann,"one, two\nlines",b\r\n\r\n2,bob,"say ""hi""", a \r\n',
+        '\ufeffid, who ,text,category\r\n1,ann,"one, two\nlines",b\r\n\r\n'
+        '2,bob,"say ""hi""", a \r\n',
         Columns(label="category", group="who"),
     )
     assert list(found.texts([1, 0])) == ['say "hi"', "one, two\nlines"]

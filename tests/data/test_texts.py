@@ -52,7 +52,10 @@ def test_texts_become_token_numbers_and_stay_readable(
     assert dataset.test is not None
     batch = dataset.test.batch(np.array([1, 0]))
     words = ["the", "train", "[UNK]", "bus"]
-    expected = [[2, *(known[word] for word in words), 3, 0, 0], [2, known["bread"], known["soup"], 3]]
+    expected = [
+        [2, *(known[word] for word in words), 3, 0, 0],
+        [2, known["bread"], known["soup"], 3],
+    ]
     assert batch["input_ids"].tolist() == [expected[0], expected[1] + [0] * 4]
     assert batch["attention_mask"].tolist() == [[1] * 6 + [0] * 2, [1] * 4 + [0] * 4]
     assert {values.dtype for values in batch.values()} == {np.dtype(np.int64)}

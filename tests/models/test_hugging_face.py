@@ -93,8 +93,8 @@ def test_a_network_for_fewer_tokens_than_the_tokenizer_has_is_refused(zoo: Path)
     signature = Signature(dict.fromkeys(names, (6,)), 3, dict.fromkeys(names, "int64"))
     text = Preprocessing(kind="text", tokenizer="t.json", max_tokens=6, vocabulary=20)
     build(Model(source="hf:bert"), signature, base=zoo, seed=0, preprocessing=text)
+    larger = text.model_copy(update={"vocabulary": 21})
     with pytest.raises(InputError, match=r"does not take all 21 tokens .*vocab_size: 21"):
-        larger = text.model_copy(update={"vocabulary": 21})
         build(Model(source="hf:bert"), signature, base=zoo, seed=0, preprocessing=larger)
 
 
@@ -102,8 +102,8 @@ def test_fresh_weights_are_made_for_the_data_s_classes(zoo: Path) -> None:
     signature = Signature(PICTURE.inputs, 7)
     module = build(Model(source="hf:config-only"), signature, base=zoo, seed=0)
     assert logits(module, signature.zeros(2)).shape == (2, 7)
+    five = Model(source="hf:config-only", args={"num_labels": 5})
     with pytest.raises(InputError, match="gives 5 outputs, but the data has 7 classes"):
-        five = Model(source="hf:config-only", args={"num_labels": 5})
         build(five, signature, base=zoo, seed=0)
 
 
