@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import random
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -82,5 +84,45 @@ def onnx_classifier() -> Callable[..., Path]:
         helper.set_model_props(model, metadata or {})
         onnx.save(model, path)
         return path
+
+    return write
+
+
+TOPICS = {
+    "food": ["bread", "soup", "apple", "cheese", "rice", "salt", "cook", "sweet"],
+    "travel": ["train", "ticket", "road", "airport", "hotel", "map", "flight", "bus"],
+    "weather": ["rain", "sun", "cloud", "storm", "wind", "snow", "warm", "cold"],
+}
+FILLERS = ["the", "is", "my", "please", "today", "some", "how", "very", "need", "about"]
+
+
+@pytest.fixture
+def text_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes data/train.csv (text,category) with sentences on three topics, and tokenizer.json."""
+    tokenizers = pytest.importorskip("tokenizers", reason="needs the extra hf")
+
+    def write(samples: int = 240) -> Path:
+        folder = tmp_path / "texts"
+        (folder / "data").mkdir(parents=True)
+        draw = random.Random(0)
+        with (folder / "data" / "train.csv").open("w", newline="", encoding="utf-8") as stream:
+            rows = csv.writer(stream)
+            rows.writerow(["category", "text"])
+            for index in range(samples):
+                topic = sorted(TOPICS)[index % 3]
+                words = draw.choices(FILLERS, k=draw.randint(1, 6))
+                words += draw.choices(TOPICS[topic], k=2)
+                draw.shuffle(words)
+                rows.writerow([topic, ", ".join(words).capitalize()])
+        known = [*FILLERS, *(word for topic in TOPICS.values() for word in topic), ","]
+        numbers = {word: n for n, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *known])}
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, unk_token="[UNK]"))
+        tokenizer.normalizer = tokenizers.normalizers.Lowercase()
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        tokenizer.save(str(folder / "tokenizer.json"))
+        return folder
 
     return write

@@ -17,7 +17,7 @@ LIBRARIES = (
     "torch",
     "torch-pruning",
 )
-HF_LIBRARIES = ("optimum", "optimum-onnx", "transformers")
+HF_LIBRARIES = ("optimum", "optimum-onnx", "tokenizers", "transformers")
 
 
 def versions(*, hf: bool = False) -> dict[str, str]:

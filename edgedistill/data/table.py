@@ -77,6 +77,8 @@ def scan(file: Path, columns: Columns) -> Table:
         lines = _Lines(stream, file)
         rows = _Rows(lines, csv.reader(lines, strict=True))
         header = [name.strip() for name in next(iter(rows), [])]
+        if rows.faults:
+            raise InputError(*rows.faults)
         places = _places(header, columns, file)
         found = _Found(file, len(header), places)
         for row in rows:

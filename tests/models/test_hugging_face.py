@@ -88,6 +88,25 @@ def test_a_text_classifier_takes_token_numbers(zoo: Path) -> None:
     assert logits(module, signature.zeros(batch=2)).shape == (2, 3)
 
 
+def test_a_network_for_fewer_tokens_than_the_tokenizer_has_is_refused(zoo: Path) -> None:
+    names = ("input_ids", "attention_mask")
+    signature = Signature(dict.fromkeys(names, (6,)), 3, dict.fromkeys(names, "int64"))
+    text = Preprocessing(kind="text", tokenizer="t.json", max_tokens=6, vocabulary=20)
+    build(Model(source="hf:bert"), signature, base=zoo, seed=0, preprocessing=text)
+    larger = text.model_copy(update={"vocabulary": 21})
+    with pytest.raises(InputError, match=r"does not take all 21 tokens .*vocab_size: 21"):
+        build(Model(source="hf:bert"), signature, base=zoo, seed=0, preprocessing=larger)
+
+
+def test_fresh_weights_are_made_for_the_data_s_classes(zoo: Path) -> None:
+    signature = Signature(PICTURE.inputs, 7)
+    module = build(Model(source="hf:config-only"), signature, base=zoo, seed=0)
+    assert logits(module, signature.zeros(2)).shape == (2, 7)
+    five = Model(source="hf:config-only", args={"num_labels": 5})
+    with pytest.raises(InputError, match="gives 5 outputs, but the data has 7 classes"):
+        build(five, signature, base=zoo, seed=0)
+
+
 def test_a_configuration_alone_gives_fresh_seeded_weights(zoo: Path) -> None:
     model = Model(source="hf:config-only", args={"num_hidden_layers": 1})
     assert not has_weights(model, base=zoo)
