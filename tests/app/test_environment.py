@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
-
-import pytest
+from typing import TYPE_CHECKING
 
 from edgedistill.app.environment import processors
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_processes_on_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
