@@ -25,8 +25,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RECIPE = HERE / "kill_resume.yaml"
-UNFINISHED = "unfinished"
-"""Part of the name of whatever the product is still writing."""
+UNFINISHED = ("unfinished", "checkpoint")
+"""Parts of the names of whatever the product is still writing, or has half done."""
 LONGEST_LIFE = 0.75
 """Share of a whole run's duration after which a life is ended at the latest."""
 
@@ -125,7 +125,7 @@ def differences(out: Path, reference: Path) -> list[str]:
         for name in sorted(own.keys() | expected.keys())
         if own.get(name) != expected.get(name)
     ]
-    left = sorted(out.rglob(f"*{UNFINISHED}*"))
+    left = sorted(path for part in UNFINISHED for path in out.rglob(f"*{part}*"))
     return found + [f"left over: {path.relative_to(out)}" for path in left]
 
 

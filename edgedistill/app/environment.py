@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib import metadata
 
@@ -39,3 +40,11 @@ def processor_class() -> str:
     """Instruction set and kernel-choosing flags: equal classes compute equal bytes."""
     facts = read_host_facts()
     return " ".join((facts.machine, *sorted(facts.flags or ())))
+
+
+def processors() -> int:
+    """Processors that this process may use: its share where several of a run are on one machine.
+
+    `torchrun` and `accelerate launch` say how many there are.
+    """
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -99,7 +99,8 @@ def follow(plan: Plan, *, seed: int, threads: int, company: Company) -> None:
         company: The processes of this run, of which this is not the first.
 
     Raises:
-        InputError: If the first process is at a step that this one has not planned.
+        InputError: If the first process is at a step that this one has not planned, or its run
+            folder is not to be seen from here.
     """
     while (call := company.share(None)) is not None:
         step = plan.find(call["key"])
@@ -109,6 +110,14 @@ def follow(plan: Plan, *, seed: int, threads: int, company: Company) -> None:
                     problem="the processes of this run have planned different steps",
                     remedy="Start all with the same recipe, data, library versions and kind of "
                     "processor",
+                )
+            )
+        if not Path(call["folder"]).is_dir():
+            raise InputError(
+                Fault(
+                    file=call["folder"],
+                    problem="this process does not see the run folder of the first one",
+                    remedy="Put it on a disk that all machines see under the same path",
                 )
             )
         folders = {role: Path(folder) for role, folder in call["inputs"].items()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgedistill.app.environment import processors
 from edgedistill.app.sweep import swept
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
@@ -129,7 +129,7 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
     resolved = recipe.model_copy(
         update={
             "targets": targets,
-            "threads": recipe.threads or len(os.sched_getaffinity(0)),
+            "threads": recipe.threads or processors(),
             "data": _absolute_data(recipe.data, base),
             "teacher": _absolute_model(recipe.teacher, base),
             "student": _absolute_students(recipe.student, base),

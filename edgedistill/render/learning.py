@@ -10,7 +10,7 @@ from edgedistill.render.escaping import table, told
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edgedistill.core.learned import Curation, LearningStep, Members
+    from edgedistill.core.learned import Curation, Feedback, LearningStep, Members
 
 
 def learning_sections(steps: Iterable[LearningStep]) -> list[str]:
@@ -22,12 +22,7 @@ def learning_sections(steps: Iterable[LearningStep]) -> list[str]:
     sections = ["## How it learned", table(head, (_row(step) for step in steps))]
     for step in steps:
         if step.feedback is not None:
-            each = step.feedback
-            sections.append(
-                f"{told(step.title)}: of {each.errors} errors {each.corrected} were replayed with "
-                f"the teacher's answer ({each.labels_contradicted} against their label) and "
-                f"{each.dropped} dropped, for the teacher was not sure."
-            )
+            sections.append(f"{told(step.title)}: {_feedback(step.feedback)}")
         if step.curation is not None:
             sections += _curation(step.curation)
     return sections
@@ -51,6 +46,16 @@ def _accuracies(before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return figures.ABSENT
     return f"{100 * before:.2f} % → {100 * after:.2f} %"
+
+
+def _feedback(feedback: Feedback) -> str:
+    if not feedback.errors:
+        return "there was no error in what it had learned from, so it stayed as it was."
+    return (
+        f"of {feedback.errors:,} errors {feedback.corrected:,} were replayed with the teacher's "
+        f"answer ({feedback.labels_contradicted:,} against their label) and {feedback.dropped:,} "
+        "dropped, for the teacher was not sure."
+    )
 
 
 def _curation(curation: Curation) -> list[str]:
@@ -81,4 +86,4 @@ def _members(members: Mapping[str, Members]) -> Iterable[tuple[str, ...]]:
 def _by_name(counts: Mapping[str, int] | None) -> str:
     if not counts:
         return figures.ABSENT
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())

