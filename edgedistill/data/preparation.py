@@ -18,9 +18,12 @@ from edgedistill.data.contents import PART_NAMES, Contents, Part, Reader
 from edgedistill.data.cutting import Cut, cut
 from edgedistill.data.kept_texts import write_texts
 from edgedistill.data.prepared import PreparedData, SplitName, write_description, write_split
+from edgedistill.data.tokens import MASK
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgedistill.core.recipe import Augmentation, Splits
     from edgedistill.core.stage import Advance
 
@@ -90,7 +93,7 @@ class Preparation:
         for name, content in contents.companions.items():
             (context.folder / name).write_bytes(content)
         write_description(context.folder, prepared)
-        notes = self._notes(cuts, class_names)
+        notes = [*self._notes(cuts, class_names), *_notes_on_texts(context.folder, prepared)]
         for note in notes:
             context.progress.say(f"Data: {note}")
         return StageResult(facts=_facts(prepared, cuts, contents.parts["train"], notes))
@@ -169,6 +172,21 @@ class Preparation:
                     "their accuracy stays unknown"
                 )
         return notes
+
+
+def _notes_on_texts(folder: Path, prepared: PreparedData) -> list[str]:
+    """How many texts fill all their tokens, so that nobody cuts texts without knowing."""
+    train, most = prepared.splits["train"], prepared.preprocessing.max_tokens
+    if MASK not in train.inputs or prepared.preprocessing.kind != "text":
+        return []
+    mask = np.load(folder / train.inputs[MASK], mmap_mode="r", allow_pickle=False)
+    full = int(np.count_nonzero(mask[:, -1]))
+    if not full:
+        return []
+    return [
+        f"{full} of {train.samples} train texts fill all {most} tokens; what is longer was cut "
+        "(data.preprocessing.max_tokens)"
+    ]
 
 
 def _counted(chunk: dict[str, np.ndarray], advance: Advance) -> dict[str, np.ndarray]:

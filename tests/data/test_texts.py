@@ -48,6 +48,7 @@ def test_texts_become_token_numbers_and_stay_readable(
 
     assert dataset.class_names == ("food", "travel", "weather")
     assert facts["brought_by_source"] == ["test"]
+    assert any("train texts fill all 8 tokens; what is longer was cut" in n for n in facts["notes"])
     known = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     assert dataset.test is not None
     batch = dataset.test.batch(np.array([1, 0]))
