@@ -216,10 +216,11 @@ def asked_notes(
         if level.startswith("token")
         else f"the class that it names, taken as {format_percent(teacher.sure)} sure"
     )
-    missed, samples = understood["not_understood"], understood["samples"]
+    missed, samples, splits = (understood[name] for name in ("not_understood", "samples", "splits"))
     parts = (
-        f"{one['not_understood']} of {one['samples']} in {split}"
-        for split, one in understood["splits"].items()
+        f"{splits[split]['not_understood']} of {splits[split]['samples']} in {split}"
+        for split in ("train", "validation", "test")
+        if split in splits
     )
     return [
         f"The teacher is {endpoint.model} behind {endpoint.url}, which answered as {served}. "

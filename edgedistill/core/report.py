@@ -170,8 +170,12 @@ class Report(Strict):
 
     @model_validator(mode="after")
     def _ships_a_row(self) -> Self:
-        if self.row(self.choice.step) is None:
-            raise ValueError(f"choice.step '{self.choice.step}' has no row. Run compress again")
+        row = self.row(self.choice.step)
+        if row is None or not row.has_file:
+            missing = "row" if row is None else "file"
+            raise ValueError(
+                f"choice.step '{self.choice.step}' has no {missing}. Run compress again"
+            )
         return self
 
     @model_validator(mode="after")

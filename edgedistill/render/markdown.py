@@ -72,12 +72,13 @@ def _students(report: Report) -> list[str]:
             )
         )
     head = ("Student", "Step", "Accuracy", "Median latency", "Size", "MACs", "On the front")
+    among = ", the teacher among them," if report.rows[0].has_file else ""
     return [
         "## Students of the same teacher",
         table(head, rows),
         f"![Accuracy against cost of every network]({PARETO_FILE})",
         "Each student is the one of its steps that would ship if it were alone. On the front is "
-        "what no network here, the teacher among them, beats: at least as accurate and as fast, "
+        f"what no network here{among} beats: at least as accurate and as fast, "
         "and better in one. Where nothing was measured, multiply-accumulates stand for latency.",
     ]
 
@@ -111,7 +112,7 @@ def _step(report: Report, row: Row) -> str:
 
 
 def _legend(report: Report) -> str:
-    accuracy = report.rows[0].accuracy
+    accuracy = report.shipped().accuracy
     lines = [
         f"Accuracy on {accuracy.samples} validation samples ({accuracy.evidence.value}), "
         f"with {100 * accuracy.confidence:.3g} % interval. {told(accuracy.method)}"

@@ -78,3 +78,13 @@ def test_cost_is_latency_where_all_were_measured_and_else_multiply_accumulates()
     partly = [measured[0], _row(0.8, 200, None)]
     assert costs(partly) == (100, 200)
     assert rows_on_front(partly) == (True, False)
+
+
+def test_a_teacher_behind_an_endpoint_has_no_cost_so_it_is_off_the_front_and_beats_none() -> None:
+    no_file = dict.fromkeys(("precision", "model_sha256", "size_mb", "macs", "parameters"))
+    asked = Row(**{**dict(_row(0.99, 1, None)), "step": "teacher", **no_file})
+    measured = [asked, _row(0.9, 100, 3.0)]
+    assert math.isnan(costs(measured)[0])
+    assert costs(measured)[1:] == (3.0,)
+    assert rows_on_front(measured) == (False, True)
+    assert rows_on_front([asked, _row(0.9, 100, None)]) == (False, True)

@@ -155,3 +155,17 @@ def test_a_student_ships_one_of_its_own_rows() -> None:
     choice = Choice(step="pruned", model="m", decided=True, reason="test")
     with pytest.raises(ValidationError, match=r"choice\.step 'pruned' has no row"):
         StudentResult(name="a", rows=(_row("distilled"),), choice=choice, on_front=True)
+
+
+def test_only_the_teachers_row_may_have_answers_without_a_file() -> None:
+    no_file = dict.fromkeys(("precision", "model_sha256", "size_mb", "macs", "parameters"))
+    asked = Row(**{**dict(_row("teacher")), **no_file})
+    assert not asked.has_file
+    report = _report(rows=(asked, *_report().rows[1:]))
+    assert Report.read(report.model_dump(mode="json"), file="report.json") == report
+    for step, changes in (("int8", no_file), ("teacher", {"macs": None})):
+        with pytest.raises(ValidationError, match="lacks what its ONNX file is"):
+            Row(**{**dict(_row(step)), **changes})
+    ships = Choice(step="teacher", model="model.onnx", decided=True, reason="test")
+    with pytest.raises(ValidationError, match=r"choice\.step 'teacher' has no file"):
+        _report(rows=(asked,), students=(), choice=ships)

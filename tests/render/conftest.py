@@ -71,6 +71,12 @@ def row(step: Step, *, worst_name: str = "cat", measured: bool = True, stable: b
     )
 
 
+def asked_teacher() -> Row:
+    """A teacher behind an endpoint: answers without a file."""
+    absent = ("precision", "model_sha256", "size_mb", "macs", "parameters")
+    return Row(**{**dict(row("teacher", measured=False)), **dict.fromkeys(absent)})
+
+
 def build(*, worst_name: str = "cat", measured: bool = True, **changes: Any) -> Report:
     stable = changes.pop("stable", True)
     steps: tuple[Step, ...] = ("teacher", "distilled", "pruned", "int8")
@@ -115,6 +121,17 @@ def build(*, worst_name: str = "cat", measured: bool = True, **changes: Any) -> 
 @pytest.fixture(scope="session")
 def make_report() -> Callable[..., Report]:
     return build
+
+
+@pytest.fixture(scope="session")
+def make_asked_report() -> Callable[..., Report]:
+    """A report whose teacher is behind an endpoint."""
+
+    def make(report: Report) -> Report:
+        document = {**dict(report), "rows": (asked_teacher(), *report.rows[1:])}
+        return Report(**document)
+
+    return make
 
 
 def build_students(

@@ -218,3 +218,20 @@ def test_a_hostile_name_of_a_student_stays_text(
         token.type for token in tokens
     }
     assert [token.attrs["src"] for token in tokens if token.type == "image"] == ["pareto.svg"]
+
+
+def test_a_teacher_behind_an_endpoint_has_its_accuracy_and_the_absent_sign(
+    make_report: Callable[..., Report],
+    make_students: Callable[..., Report],
+    make_asked_report: Callable[..., Report],
+) -> None:
+    verdict = Verdict(run="demo", target="host", checks=())
+    text = report_markdown(make_asked_report(make_report()), verdict)
+    (line,) = [line for line in text.splitlines() if line.startswith("| teacher (behind an")][:1]
+    accuracy, *absent = [cell.strip() for cell in line.strip("|").split("|")][1:]
+    assert accuracy.startswith("92.50 %")
+    assert absent == ["-"] * 6
+    assert "Model teacher (SHA-256)" not in text
+    assert "Model int8 (SHA-256)" in text
+    several = report_markdown(make_asked_report(make_students()), verdict)
+    assert "the teacher among them" not in several

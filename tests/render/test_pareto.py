@@ -112,3 +112,16 @@ def test_costs_far_apart_stand_on_a_logarithmic_axis(make_students: Callable[...
     assert ticks(pareto_svg(make_students(slowest_ms=80.0)))[:4] == [0.5, 1, 2, 5]
     near = ticks(pareto_svg(make_students(slowest_ms=2.0)))
     assert near[1] - near[0] == pytest.approx(near[2] - near[1])
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_teacher_behind_an_endpoint_is_left_out(
+    make_students: Callable[..., Report],
+    make_asked_report: Callable[..., Report],
+    measured: bool,
+) -> None:
+    found = marks(pareto_svg(make_asked_report(make_students(measured=measured))))
+    assert set(found) == {
+        f"{name} {step}" for name in ("small", "wide") for step in ("distilled", "int8")
+    }
+    assert found["wide distilled"][2] == "on"

@@ -110,3 +110,15 @@ def test_the_name_of_a_student_cannot_steer_the_terminal(
     text = shown(make_students(names=("[red]a\x1b[31m", "wide")))
     assert "\x1b" not in text
     assert "[red]a\ufffd[31m" in text
+
+
+def test_a_teacher_behind_an_endpoint_has_its_accuracy_and_the_absent_sign(
+    make_report: Callable[..., Report], make_asked_report: Callable[..., Report]
+) -> None:
+    (line,) = [
+        line
+        for line in shown(make_asked_report(make_report())).splitlines()
+        if line.strip().startswith("teacher")
+    ]
+    assert "92.50 %" in line
+    assert line.split()[-5:] == ["-"] * 5

@@ -181,3 +181,15 @@ def test_other_samples_are_not_compared() -> None:
 def test_a_sample_without_a_label_is_not_evaluated() -> None:
     with pytest.raises(ValueError, match="needs a label"):
         evaluate(np.zeros((1, 3)), np.array([UNLABELLED]), None, ("a", "b", "c"))
+
+
+def test_a_sample_without_an_answer_is_wrong_and_agrees_with_no_class() -> None:
+    labels, logits = np.array([0, 0, 1, 1]), np.zeros((4, 2))
+    answered = np.array([True, False, True, False])
+    logits[2, 1] = 1.0
+    some = evaluate(logits, labels, None, ("a", "b"), answered=answered)
+    every = evaluate(logits, labels, None, ("a", "b"))
+    assert every.accuracy == 0.75
+    assert some.accuracy == 0.5
+    assert agreement(some, every, evidence=EVIDENCE).value == 0.5
+    assert accuracy_drop(some, every, evidence=EVIDENCE).value == -0.25

@@ -1,8 +1,8 @@
 """From what a teacher answered to how probable each class is. Pure.
 
 A class is named by its name (`class_names`). Where the endpoint told log-probabilities, the answer
-is walked along its tokens. At each place the tokens that the teacher thought of share out the
-probability of having come so far:
+is walked along its tokens, from where the name begins. At each place the tokens that the teacher
+thought of share out the probability of having come so far:
 
 - an alternative to the chosen token gives its probability evenly to the classes that an answer
   which goes on with it may still name;
@@ -87,9 +87,17 @@ def joined(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _start(tokens: Sequence[bytes], name: str) -> int | None:
-    """The token with which the name begins; None where the tokens do not hold it so."""
-    ends = range(len(tokens))
-    return next((at for at in ends if beginning_of(b"".join(tokens[at:])).startswith(name)), None)
+    """The token with which the name begins; None where the tokens do not hold it so.
+
+    Space and ornament at the start of an answer belong to it: the teacher could have gone on with
+    a name there. After a lead ("Class:") they belong to the lead.
+    """
+    for place in range(len(tokens)):
+        if beginning_of(b"".join(tokens[place:])).startswith(name):
+            if place == 0:
+                return 0
+            return next(at for at in range(place, len(tokens)) if beginning_of(tokens[at]))
+    return None
 
 
 def _walked(table: TokenTable, start: int, named: int, names: ClassNames) -> np.ndarray:
