@@ -82,7 +82,8 @@ class Distill(Strict):
     standardize: bool = False
     """Sets both answers to mean 0 and spread 1 first (logit standardization, arXiv 2403.01427)."""
     temperature: float = Field(default=4.0, gt=0)
-    """Softens the answers of teacher and student."""
+    """Softens the answers of teacher and student. In short lessons 1 taught more than 4
+    (benchmarks/README.md)."""
     alpha: Fraction = 0.9
     """Weight of the teacher's answers; 1 - alpha is the weight of the labels."""
     target_weight: float = Field(default=1.0, ge=0)
