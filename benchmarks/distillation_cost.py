@@ -45,8 +45,9 @@ from edgedistill import models
 from edgedistill.bench.statistics import order_bounds
 from edgedistill.core.learning import Answers, Distill, Training
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data import Dataset, Split
 from edgedistill.stages.distill import Distillation, Teach, Train, open_answers
 

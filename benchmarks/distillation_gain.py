@@ -30,8 +30,8 @@ from fashion_mnist.prepare import DEFAULT_FOLDER, missing, write_npz
 import edgedistill
 from edgedistill import models
 from edgedistill.core.learning import Distill, Training
-from edgedistill.core.recipe import Model
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data import open_dataset, open_source
 from edgedistill.data.splitting import hide_labels
 from edgedistill.stages.distill import Distillation, Teach, Train, open_answers

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from distillation_gain import Ground
 
     from edgedistill.core.learning import Training
-    from edgedistill.core.recipe import Model
     from edgedistill.core.stage import Stage
+    from edgedistill.core.teacher import Model
 
 LABELS = "labels"
 """The same student without a teacher."""

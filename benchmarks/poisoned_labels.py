@@ -31,8 +31,9 @@ from edgedistill import models
 from edgedistill.core.curation import Curate, Cut, SuspectLabels
 from edgedistill.core.learning import Training
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Model, Splits
+from edgedistill.core.recipe import Augmentation, Splits
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data import Dataset, live_source, open_dataset
 from edgedistill.errors import InputError
 from edgedistill.stages.curate import Curation, open_curation

@@ -36,8 +36,8 @@ from fashion_mnist.prepare import DEFAULT_FOLDER
 from edgedistill import models
 from edgedistill.core.curation import Curate
 from edgedistill.core.learning import Curriculum, Distill, Feedback, Training
-from edgedistill.core.recipe import Model
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.stages.curate import Curation, open_curation
 from edgedistill.stages.distill import Distillation, Replay
 

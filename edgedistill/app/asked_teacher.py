@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.core.endpoint import Endpoint
     from edgedistill.core.learning import Answers
-    from edgedistill.core.recipe import Teacher
+    from edgedistill.core.teacher import Teacher
     from edgedistill.data import Dataset, Split
 
 _ASKING = tuple(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill import models
 from edgedistill.app.graph_teachers import require_reportable
-from edgedistill.core.recipe import ENDPOINT
+from edgedistill.core.teacher import ENDPOINT
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import Signature
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgedistill.core.learning import Training
-    from edgedistill.core.recipe import Model, Recipe, Teacher
+    from edgedistill.core.recipe import Recipe
+    from edgedistill.core.teacher import Model, Teacher
     from edgedistill.data import Dataset
     from edgedistill.models import Live, Network
 

@@ -10,19 +10,9 @@ from edgedistill.app.environment import processors
 from edgedistill.app.sweep import swept
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
-from edgedistill.core.recipe import (
-    ENDPOINT,
-    ENSEMBLE,
-    Columns,
-    Data,
-    Model,
-    Recipe,
-    Student,
-    Students,
-    Target,
-    Teacher,
-)
+from edgedistill.core.recipe import Columns, Data, Recipe, Student, Students, Target
 from edgedistill.core.strict import merge, plain
+from edgedistill.core.teacher import ENDPOINT, ENSEMBLE, Model, Teacher
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:

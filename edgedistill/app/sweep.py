@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.catalog.yaml_file import parse_yaml
 from edgedistill.core.naming import plain_name, told_apart
-from edgedistill.core.recipe import RESERVED, Model
+from edgedistill.core.recipe import RESERVED
+from edgedistill.core.teacher import Model
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:

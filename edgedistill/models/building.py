@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from edgedistill.core.recipe import Teacher
+from edgedistill.core.teacher import Teacher
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import hugging_face, onnx_graph, processor, sources, weights
 from edgedistill.models.ensemble import Ensemble
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.core.preprocessing import Preprocessing
-    from edgedistill.core.recipe import Model
+    from edgedistill.core.teacher import Model
     from edgedistill.models.sources import Live
 
 

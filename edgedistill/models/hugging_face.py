@@ -14,7 +14,7 @@ from edgedistill.errors import Fault, InputError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgedistill.core.recipe import Argument
+    from edgedistill.core.teacher import Argument
     from edgedistill.models.signature import Signature
 
 _FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")

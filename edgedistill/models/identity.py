@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from edgedistill.core.recipe import Teacher
 from edgedistill.core.strict import plain
+from edgedistill.core.teacher import Teacher
 from edgedistill.models import (
     hugging_face,
     onnx_file,
@@ -28,7 +28,7 @@ from edgedistill.models.building import seeded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgedistill.core.recipe import Model
+    from edgedistill.core.teacher import Model
     from edgedistill.models.sources import Live
 
 _PLAIN = (bool, int, float, str, bytes, type(None))

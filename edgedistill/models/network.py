@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Teacher
 from edgedistill.core.strict import Strict
+from edgedistill.core.teacher import Teacher
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import building, onnx_graph, sources, surgery, weights
 from edgedistill.models.ensemble import Ensemble
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from edgedistill.core.recipe import Model
+    from edgedistill.core.teacher import Model
     from edgedistill.models.sources import Live
 
 RECORD = "network.json"

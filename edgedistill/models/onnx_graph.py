@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.core.preprocessing import Preprocessing
-    from edgedistill.core.recipe import Model
+    from edgedistill.core.teacher import Model
     from edgedistill.models.onnx_doors import Door
     from edgedistill.models.signature import Signature
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from edgedistill.core.recipe import Argument
+    from edgedistill.core.teacher import Argument
 
 _FOREIGN_ERRORS = (Exception, SystemExit)
 """This is the one place where code runs that is not ours: whatever it raises is its own fault and

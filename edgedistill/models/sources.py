@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from edgedistill.core.recipe import ENDPOINT, ENSEMBLE, Teacher
+from edgedistill.core.teacher import ENDPOINT, ENSEMBLE, Teacher
 from edgedistill.errors import Fault, InputError
 from edgedistill.models import hugging_face, onnx_graph, python_source, zoo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgedistill.core.recipe import Model
+    from edgedistill.core.teacher import Model
     from edgedistill.models.signature import Signature
 
 Live = Mapping[str, nn.Module]

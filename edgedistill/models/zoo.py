@@ -23,7 +23,7 @@ from edgedistill.errors import Fault, InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgedistill.core.recipe import Argument
+    from edgedistill.core.teacher import Argument
     from edgedistill.models.signature import Signature
 
 

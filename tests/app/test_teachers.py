@@ -13,8 +13,8 @@ import edgedistill
 from edgedistill.app.compress import plan_lines
 from edgedistill.app.networks import Networks
 from edgedistill.core.preprocessing import METADATA_KEY, Preprocessing
-from edgedistill.core.recipe import Model
 from edgedistill.core.stage import SilentProgress
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import Signature, create, weights
 from edgedistill.stages.export.contract import CLASS_NAMES_KEY, read_preprocessing

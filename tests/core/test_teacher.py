@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgedistill.core.recipe import QUESTION, Model, Teacher
+from edgedistill.core.teacher import QUESTION, Model, Teacher
 from edgedistill.errors import InputError
 
 MEMBERS = [{"source": "onnx:a.onnx"}, {"source": "builtin:mlp", "weights": "w.safetensors"}]

@@ -16,7 +16,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.cost import count
 from edgedistill.errors import InputError
 from edgedistill.models import Signature, build

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Model, Teacher
+from edgedistill.core.teacher import Model, Teacher
 from edgedistill.errors import InputError
 from edgedistill.models import (
     Ensemble,

@@ -9,7 +9,7 @@ import torch
 import torch_pruning
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import (
     Signature,

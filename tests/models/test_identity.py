@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import fingerprint, weights
 

@@ -11,14 +11,14 @@ import torch_pruning
 from torch import nn
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import Network, Signature, create, load, logits, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edgedistill.core.recipe import Argument
+    from edgedistill.core.teacher import Argument
     from edgedistill.models import History
 
 HERE = Path()

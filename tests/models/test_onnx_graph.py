@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.core.preprocessing import METADATA_KEY, Preprocessing
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import GraphModule, Signature, build, fingerprint, has_weights
 from edgedistill.models.onnx_graph import SMALLEST, construct

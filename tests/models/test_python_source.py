@@ -12,7 +12,7 @@ from edgedistill.models import python_source
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgedistill.core.recipe import Argument
+    from edgedistill.core.teacher import Argument
 
 NETS = """
 from __future__ import annotations

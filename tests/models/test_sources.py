@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import has_weights, runs_code, sources
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from edgedistill.core.recipe import CLASSES, TEXT
+from edgedistill.core.teacher import CLASSES, TEXT
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ from sklearn.datasets import load_digits
 
 from edgedistill import models
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.models import Network, Signature
 from edgedistill.tasks import UNLABELLED

@@ -16,8 +16,9 @@ from edgedistill import models
 from edgedistill.company import company_of_launch
 from edgedistill.core.learning import Distill, Training
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import SilentProgress, StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.stages.distill import Distillation, Teach, open_answers
 

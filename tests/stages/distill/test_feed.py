@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from edgedistill import models
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
+from edgedistill.core.teacher import Model
 from edgedistill.models import Network, Signature
 from edgedistill.stages.distill.feed import Feed, evaluating, feed_of, select
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from edgedistill import tasks
 from edgedistill.core.learning import Training
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import Network
 from edgedistill.stages.distill.lesson import Batch, Lesson

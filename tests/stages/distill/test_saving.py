@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgedistill.core.recipe import Model
+from edgedistill.core.teacher import Model
 from edgedistill.errors import PromiseError
 from edgedistill.models import Network
 from edgedistill.stages.distill.saving import save_proven

@@ -9,7 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
+from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.models.network import Network, create
 from edgedistill.models.signature import Signature

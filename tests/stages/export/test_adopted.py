@@ -12,8 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Export, Teacher
+from edgedistill.core.recipe import Export
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Teacher
 from edgedistill.cost.graph import count
 from edgedistill.errors import InputError
 from edgedistill.models.network import create

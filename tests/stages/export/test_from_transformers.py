@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Export, Model, Prune
+from edgedistill.core.recipe import Augmentation, Export, Prune
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.cost.graph import count
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.errors import MissingExtraError

@@ -12,8 +12,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from edgedistill.core.recipe import Export, Model, Teacher
+from edgedistill.core.recipe import Export
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model, Teacher
 from edgedistill.cost.graph import count
 from edgedistill.errors import InputError
 from edgedistill.models import weights

@@ -124,7 +124,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Export, Model
+from edgedistill.core.recipe import Augmentation, Export
+from edgedistill.core.teacher import Model
 from edgedistill.core.stage import StageContext
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.models.network import create

@@ -9,7 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
+from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.models.network import Network, create
 from edgedistill.models.signature import Signature
@@ -17,7 +18,7 @@ from edgedistill.models.signature import Signature
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgedistill.core.recipe import Argument
+    from edgedistill.core.teacher import Argument
 
 PREPROCESSING = Preprocessing(scale=1 / 16, mean=(0.3,), std=(0.4,))
 

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Model, Prune
+from edgedistill.core.recipe import Prune
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError, PromiseError
 from edgedistill.models.network import Network, create, load
 from edgedistill.models.signature import Signature

@@ -13,8 +13,9 @@ from torch import nn
 
 from edgedistill.core.preprocessing import METADATA_KEY, Preprocessing
 from edgedistill.core.profile import QuantizationScheme
-from edgedistill.core.recipe import Augmentation, Model
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.models import Signature, build
 

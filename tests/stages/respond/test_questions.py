@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgedistill.core.recipe import QUESTION
+from edgedistill.core.teacher import QUESTION
 from edgedistill.stages.respond.questions import Questions, asked_about
 
 CLASSES = ("food", "travel")
