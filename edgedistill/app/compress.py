@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgedistill.app.asked_teacher import asked_notes, require_askable
+from edgedistill.app.asked_teacher import require_askable
 from edgedistill.app.assemble import assemble
 from edgedistill.app.live import (
     data_document,
@@ -28,24 +28,18 @@ from edgedistill.app.outcome import (
     TARGETS_FOLDER,
     CompressionRun,
     state_document,
-    waterfall_file,
 )
 from edgedistill.app.pipeline import execute, follow
 from edgedistill.app.plan import tree
+from edgedistill.app.publish import code_of, notes_of, publish
 from edgedistill.app.resolve import resolve
 from edgedistill.app.road import lay_road
-from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.company import company_of_launch
 from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
 from edgedistill.core.stage import SilentProgress
 from edgedistill.data import open_dataset, open_source
-from edgedistill.gate.judge import judge
-from edgedistill.render.document import report_text
-from edgedistill.render.markdown import report_markdown
-from edgedistill.render.pareto import PARETO_FILE, pareto_svg
 from edgedistill.store import RunFolder
-from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,10 +47,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgedistill.app.live import AnyModel
-    from edgedistill.app.pipeline import Finished
-    from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
-    from edgedistill.app.road import Road, TargetRoad
+    from edgedistill.app.road import Road
     from edgedistill.core.budget import Budget
     from edgedistill.core.stage import Company, Progress
     from edgedistill.data import Dataset, Source
@@ -174,13 +166,13 @@ def run_recipe(
             checks={road.data.key: begin},
             company=company,
         )
-        notes = _notes(resolved, networks, road, finished)
+        notes = notes_of(resolved, networks, road, finished)
         reports = {
             target: assemble(target, resolved=resolved, road=road, finished=finished, notes=notes)
             for target in resolved.recipe.targets
         }
         for target, report in reports.items():
-            _publish(run, report, road.targets[target], finished, road.data)
+            publish(run, report, road.targets[target], finished, road.data)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()
@@ -237,18 +229,8 @@ def _open_source(resolved: Resolved) -> Source:
 
 
 def _announce_code(resolved: Resolved, progress: Progress) -> None:
-    for file in _code(resolved):
+    for file in code_of(resolved):
         progress.say(f"This recipe runs code from {file}")
-
-
-def _code(resolved: Resolved) -> tuple[str, ...]:
-    """The Python functions that the recipe names, as FILE.py:FUNCTION."""
-    recipe = resolved.recipe
-    networks = (*recipe.teacher.parts, *recipe.students)
-    sources = [recipe.data.source, *(network.source for network in networks)]
-    prefix = "python:"
-    found = [source.removeprefix(prefix) for source in sources if source.startswith(prefix)]
-    return tuple(dict.fromkeys(found))
 
 
 def _begin(run: RunFolder, resolved: Resolved) -> None:
@@ -270,50 +252,3 @@ def _preflight(networks: Networks, dataset: Dataset) -> None:
         networks.fresh_teacher(dataset)
     for student in networks.learners:
         networks.fresh_student(student, dataset)
-
-
-def _notes(
-    resolved: Resolved, networks: Networks, road: Road, finished: Finished
-) -> tuple[str, ...]:
-    recipe = resolved.recipe
-    notes = [f"Code was run: {file}." for file in _code(resolved)]
-    if road.responses is not None:
-        asked, understood = finished.facts(road.responses), finished.facts(road.teacher)
-        notes += asked_notes(recipe.teacher, asked, understood)
-    if networks.teacher_training is not None:
-        accuracy = finished.facts(road.teacher)["validation_accuracy_after"]
-        notes.append(
-            "The teacher had no weights and was trained by this run on the labels "
-            f"(validation accuracy {format_percent(accuracy)})."
-        )
-    if recipe.data.splits.labelled < 1:
-        notes.append(
-            f"Only {format_percent(recipe.data.splits.labelled)} of the training labels were "
-            "used; on the rest the student learned from the teacher's answers alone."
-        )
-    return tuple(notes)
-
-
-def _publish(
-    run: RunFolder, report: Report, road: TargetRoad, finished: Finished, data: PlannedStep
-) -> None:
-    """Copies a target's models, and what prepares their inputs, beside its report, which is last.
-
-    A tokenizer that a device needs lies there too.
-    """
-    folder = f"{TARGETS_FOLDER}/{report.target}"
-    for branch in road.branches:
-        ships = report.choice.student in (branch.student, None)
-        student = branch.student if report.students else None
-        for step, export in branch.exports.items():
-            content = (finished.folder(export) / MODEL_FILE).read_bytes()
-            run.write(f"{folder}/{waterfall_file(step, student)}", content)
-            if ships and step == report.choice.step:
-                run.write(f"{folder}/{report.choice.model}", content)
-    for file in open_dataset(finished.folder(data)).companions:
-        run.write(f"{folder}/{file.name}", file.read_bytes())
-    if report.students:
-        run.write(f"{folder}/{PARETO_FILE}", pareto_svg(report).encode())
-    verdict = judge(report)
-    run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
-    run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())

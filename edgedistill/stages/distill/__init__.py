@@ -6,7 +6,7 @@ from edgedistill.stages.distill.answers import Teach, open_answers
 from edgedistill.stages.distill.distillation import Distillation
 from edgedistill.stages.distill.feedback import Replay
 from edgedistill.stages.distill.given_answers import Keep
-from edgedistill.stages.distill.losses import distillation_loss, soft_target_loss
+from edgedistill.stages.distill.losses import answers_loss, soft_target_loss
 from edgedistill.stages.distill.train import Train
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "Replay",
     "Teach",
     "Train",
-    "distillation_loss",
+    "answers_loss",
     "open_answers",
     "soft_target_loss",
 ]

@@ -10,7 +10,7 @@ from edgedistill.stages.distill.losses.features import (
     regressor,
 )
 from edgedistill.stages.distill.losses.layers import Features, LayerLosses, capture
-from edgedistill.stages.distill.losses.objective import answers_loss, distillation_loss
+from edgedistill.stages.distill.losses.objective import answers_loss
 from edgedistill.stages.distill.losses.relations import (
     relational_angle_loss,
     relational_distance_loss,
@@ -33,7 +33,6 @@ __all__ = [
     "capture",
     "correlation_loss",
     "decoupled_loss",
-    "distillation_loss",
     "forward_kl",
     "hint_loss",
     "jensen_shannon",

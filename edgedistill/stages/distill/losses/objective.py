@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from edgedistill import tasks
 from edgedistill.stages.distill.losses.correlation import correlation_loss
 from edgedistill.stages.distill.losses.decoupled import decoupled_loss
@@ -12,8 +14,6 @@ from edgedistill.stages.distill.losses.soft_targets import soft_target_loss
 from edgedistill.stages.distill.losses.standardization import standardize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from edgedistill.core.learning import Distill
@@ -24,11 +24,11 @@ def answers_loss(
 ) -> Tensor:
     """What the recipe makes of the teacher's answers and the labels.
 
-    `alpha * T + (1 - alpha) * cross entropy`, with T the loss that `config.method` names, on
-    standardized logits where `config.standardize` says so; labels always meet the logits as they
-    are. The teacher speaks on every sample, a label only where there is one; dkd takes the class
-    that the teacher finds most probable where there is none. A side of weight 0 is not computed
-    at all, so what stands there, a NaN even, changes nothing.
+    `alpha * T + (1 - alpha) * cross entropy` (Hinton et al. 2015, section 2), with T the loss that
+    `config.method` names, on standardized logits where `config.standardize` says so; labels always
+    meet the logits as they are. The teacher speaks on every sample, a label only where there is
+    one; dkd takes the class that the teacher finds most probable where there is none. A side of
+    weight 0 is not computed at all, so what stands there, a NaN even, changes nothing.
 
     Args:
         student_logits: `[batch, classes]`.
@@ -39,43 +39,14 @@ def answers_loss(
     Returns:
         One value, float32 or the logits' own higher precision.
     """
-    return _weigh(
-        lambda: _on_answers(student_logits, teacher_logits, labels, config),
-        lambda: tasks.label_loss(
-            wide(student_logits), labels, label_smoothing=config.train.label_smoothing
-        ),
-        config.alpha,
-    )
-
-
-def distillation_loss(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    labels: Tensor,
-    *,
-    temperature: float,
-    alpha: float,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """The teacher's answers and the labels, weighed against each other.
-
-    `alpha * soft_target_loss + (1 - alpha) * cross entropy` (Hinton et al. 2015, section 2). The
-    teacher speaks on every sample, a label only where there is one. A side of weight 0 is not
-    computed at all, so what stands there, a NaN even, changes nothing.
-
-    Args:
-        student_logits: `[batch, classes]`.
-        teacher_logits: `[batch, classes]`.
-        labels: int64 `[batch]`, UNLABELLED where the label may not be used.
-        temperature: Softens both answers; above 0.
-        alpha: Weight of the teacher's answers, 0 to 1.
-        label_smoothing: Share of each label spread over all classes.
-    """
-    return _weigh(
-        lambda: soft_target_loss(student_logits, teacher_logits, temperature),
-        lambda: tasks.label_loss(wide(student_logits), labels, label_smoothing=label_smoothing),
-        alpha,
-    )
+    total = []
+    if config.alpha > 0:
+        total.append(config.alpha * _on_answers(student_logits, teacher_logits, labels, config))
+    if config.alpha < 1:
+        smoothing = config.train.label_smoothing
+        on_labels = tasks.label_loss(wide(student_logits), labels, label_smoothing=smoothing)
+        total.append((1 - config.alpha) * on_labels)
+    return torch.stack(total).sum()
 
 
 def _on_answers(student: Tensor, teacher: Tensor, labels: Tensor, config: Distill) -> Tensor:
@@ -99,11 +70,3 @@ def _on_answers(student: Tensor, teacher: Tensor, labels: Tensor, config: Distil
         inter_weight=config.inter_weight,
         intra_weight=config.intra_weight,
     )
-
-
-def _weigh(taught: Callable[[], Tensor], labelled: Callable[[], Tensor], alpha: float) -> Tensor:
-    if alpha == 0:
-        return labelled()
-    if alpha == 1:
-        return taught()
-    return alpha * taught() + (1 - alpha) * labelled()

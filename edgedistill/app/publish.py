@@ -1,0 +1,82 @@
+"""What a finished run puts beside its steps: notes for the reader, models, reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgedistill.app.asked_teacher import asked_notes
+from edgedistill.app.outcome import REPORT_FILE, TARGETS_FOLDER, waterfall_file
+from edgedistill.app.shipping import MODEL_FILE
+from edgedistill.data import open_dataset
+from edgedistill.gate.judge import judge
+from edgedistill.render.document import report_text
+from edgedistill.render.markdown import report_markdown
+from edgedistill.render.pareto import PARETO_FILE, pareto_svg
+from edgedistill.units import format_percent
+
+if TYPE_CHECKING:
+    from edgedistill.app.networks import Networks
+    from edgedistill.app.pipeline import Finished
+    from edgedistill.app.plan import PlannedStep
+    from edgedistill.app.resolve import Resolved
+    from edgedistill.app.road import Road, TargetRoad
+    from edgedistill.core.report import Report
+    from edgedistill.store import RunFolder
+
+
+def code_of(resolved: Resolved) -> tuple[str, ...]:
+    """The Python functions that the recipe names, as FILE.py:FUNCTION."""
+    recipe = resolved.recipe
+    networks = (*recipe.teacher.parts, *recipe.students)
+    sources = [recipe.data.source, *(network.source for network in networks)]
+    prefix = "python:"
+    found = [source.removeprefix(prefix) for source in sources if source.startswith(prefix)]
+    return tuple(dict.fromkeys(found))
+
+
+def notes_of(
+    resolved: Resolved, networks: Networks, road: Road, finished: Finished
+) -> tuple[str, ...]:
+    """What a reader of the reports must know."""
+    recipe = resolved.recipe
+    notes = [f"Code was run: {file}." for file in code_of(resolved)]
+    if road.responses is not None:
+        asked, understood = finished.facts(road.responses), finished.facts(road.teacher)
+        notes += asked_notes(recipe.teacher, asked, understood)
+    if networks.teacher_training is not None:
+        accuracy = finished.facts(road.teacher)["validation_accuracy_after"]
+        notes.append(
+            "The teacher had no weights and was trained by this run on the labels "
+            f"(validation accuracy {format_percent(accuracy)})."
+        )
+    if recipe.data.splits.labelled < 1:
+        notes.append(
+            f"Only {format_percent(recipe.data.splits.labelled)} of the training labels were "
+            "used; on the rest the student learned from the teacher's answers alone."
+        )
+    return tuple(notes)
+
+
+def publish(
+    run: RunFolder, report: Report, road: TargetRoad, finished: Finished, data: PlannedStep
+) -> None:
+    """Copies a target's models, and what prepares their inputs, beside its report, which is last.
+
+    A tokenizer that a device needs lies there too.
+    """
+    folder = f"{TARGETS_FOLDER}/{report.target}"
+    for branch in road.branches:
+        ships = report.choice.student in (branch.student, None)
+        student = branch.student if report.students else None
+        for step, export in branch.exports.items():
+            content = (finished.folder(export) / MODEL_FILE).read_bytes()
+            run.write(f"{folder}/{waterfall_file(step, student)}", content)
+            if ships and step == report.choice.step:
+                run.write(f"{folder}/{report.choice.model}", content)
+    for file in open_dataset(finished.folder(data)).companions:
+        run.write(f"{folder}/{file.name}", file.read_bytes())
+    if report.students:
+        run.write(f"{folder}/{PARETO_FILE}", pareto_svg(report).encode())
+    verdict = judge(report)
+    run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
+    run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())
