@@ -13,6 +13,7 @@ from torch import nn
 from edgedistill import tasks
 from edgedistill.core.learning import Training
 from edgedistill.core.recipe import Augmentation
+from edgedistill.core.stage import Alone
 from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError
 from edgedistill.models import Network
@@ -21,6 +22,7 @@ from edgedistill.stages.distill.loop import learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from torch import Tensor
 
@@ -221,3 +223,23 @@ def test_samples_left_over_make_no_small_batch(
     lesson = lesson_of(network(), digits(samples=33), training)
     learn(replace(lesson, objective=watched), folder())
     assert sizes == [16] * 6
+
+
+class HalfPrecise(Alone):
+    """Computes as a company with a GPU does, on the processor."""
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast("cpu", torch.bfloat16)
+
+
+def test_in_half_precision_a_network_learns_and_its_weights_stay_whole(
+    digits: Callable[..., Dataset],
+    network: Callable[..., Network],
+    folder: Callable[..., StageContext],
+) -> None:
+    lesson = lesson_of(network(), digits(), TRAINING.model_copy(update={"epochs": 4}))
+    whole, history = learn(lesson, folder("whole"))
+    half, halved = learn(lesson, replace(folder("half"), company=HalfPrecise()))
+    assert abs(halved.accuracies[-1] - history.accuracies[-1]) < 0.05
+    assert not same(weights_of(whole), weights_of(half))
+    assert {value.dtype for value in half.module.parameters()} == {torch.float32}
