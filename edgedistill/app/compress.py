@@ -39,6 +39,7 @@ from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
 from edgedistill.core.stage import SilentProgress
 from edgedistill.data import open_dataset, open_source
+from edgedistill.stages.distill import require_layers
 from edgedistill.store import RunFolder
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.road import Road
     from edgedistill.core.budget import Budget
+    from edgedistill.core.learning import LayerPair
     from edgedistill.core.stage import Company, Progress
     from edgedistill.data import Dataset, Source
     from edgedistill.models import Live
@@ -245,10 +247,26 @@ def _begin(run: RunFolder, resolved: Resolved) -> None:
 
 
 def _preflight(networks: Networks, dataset: Dataset) -> None:
-    """Builds teacher and students once, so that a student that does not fit is told at once."""
+    """Builds teacher and students once, so that what does not fit is told at once."""
     if networks.teacher_is_asked:
         require_askable(dataset)
+        teacher = None
     else:
-        networks.fresh_teacher(dataset)
-    for student in networks.learners:
-        networks.fresh_student(student, dataset)
+        teacher = networks.fresh_teacher(dataset)
+    for learner in networks.learners:
+        student = networks.fresh_student(learner, dataset)
+        for key, pairs in _layers(networks.recipe):
+            if teacher is not None:
+                require_layers(student, teacher, pairs, recipe_key=key)
+
+
+def _layers(recipe: Recipe) -> set[tuple[str, tuple[LayerPair, ...]]]:
+    """The pairs of layers of every lesson that has some, and where they stand in the recipe."""
+    found = set()
+    for target in recipe.targets:
+        stages = recipe.stages_for(target)
+        lessons = [("stages.distill", stages.distill)]
+        if stages.prune is not None:
+            lessons.append(("stages.prune.recover", stages.prune.recover))
+        found |= {(key, each.layers) for key, each in lessons if each and each.layers}
+    return found

@@ -114,7 +114,7 @@ def test_every_way_of_teaching_takes_the_road_and_the_report_says_what_each_did(
     assert "Curation kept" in text
 
 
-def test_a_layer_that_does_not_exist_is_told_before_the_lesson(
+def test_a_layer_that_does_not_exist_is_told_before_anything_is_trained(
     tiny: Callable[..., Resolved], tmp_path: Path
 ) -> None:
     distill = {
@@ -123,6 +123,8 @@ def test_a_layer_that_does_not_exist_is_told_before_the_lesson(
     }
     with pytest.raises(InputError, match=r"stages\.distill\.layers\[0\]\.teacher"):
         edgedistill.run_recipe(tiny(stages={"distill": distill}), out=tmp_path / "run")
+    made = [path.name.split("-")[0] for path in (tmp_path / "run" / "steps").iterdir()]
+    assert made == ["data"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from edgedistill.stages.distill.distillation import Distillation
 from edgedistill.stages.distill.feedback import Replay
 from edgedistill.stages.distill.given_answers import Keep
 from edgedistill.stages.distill.losses import answers_loss, soft_target_loss
+from edgedistill.stages.distill.objective import require_layers
 from edgedistill.stages.distill.train import Train
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Train",
     "answers_loss",
     "open_answers",
+    "require_layers",
     "soft_target_loss",
 ]

@@ -14,11 +14,12 @@ from edgedistill.stages.distill.losses import answers_loss
 from edgedistill.stages.distill.losses.layers import Features, LayerLosses, capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from typing import Literal
 
     from torch import Tensor
 
-    from edgedistill.core.learning import Distill
+    from edgedistill.core.learning import Distill, LayerPair
     from edgedistill.core.stage import StageContext
     from edgedistill.models import Network
     from edgedistill.stages.distill.answers import KeptAnswers
@@ -85,9 +86,7 @@ def from_layers(
     """
     pairs = on_answers.config.layers
     learning = tuple(pair.student for pair in pairs)
-    with capture(student.module, learning, side="student", recipe_key=recipe_key) as learned:
-        _call_once(feed_of(student))
-        student_shapes = learned.shapes()
+    student_shapes = _shapes(student, pairs, side="student", recipe_key=recipe_key)
     feed = feed_of(teacher, device=context.company.device)
     names = tuple(pair.teacher for pair in pairs)
     with capture(feed.module, names, side="teacher", recipe_key=recipe_key) as taught:
@@ -96,6 +95,39 @@ def from_layers(
             pairs, student_shapes, taught.shapes(), seed=context.seed, recipe_key=recipe_key
         )
         yield FromLayers(on_answers, losses, learning, feed, taught)
+
+
+def require_layers(
+    student: Network, teacher: Network, pairs: Sequence[LayerPair], *, recipe_key: str
+) -> None:
+    """Refuses pairs of layers that cannot teach, before anything is trained.
+
+    Args:
+        student: Whose layers are to learn.
+        teacher: Whose layers they are to learn from, trained or not.
+        pairs: What the recipe says.
+        recipe_key: Where the pairs stand in the recipe, for errors.
+
+    Raises:
+        InputError: If a layer does not exist, or the shapes of a pair do not fit its method.
+    """
+    learned = _shapes(student, pairs, side="student", recipe_key=recipe_key)
+    taught = _shapes(teacher, pairs, side="teacher", recipe_key=recipe_key)
+    LayerLosses(pairs, learned, taught, seed=0, recipe_key=recipe_key)
+
+
+def _shapes(
+    network: Network,
+    pairs: Sequence[LayerPair],
+    *,
+    side: Literal["student", "teacher"],
+    recipe_key: str,
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of what the named layers say, batch first, by name."""
+    names = tuple(getattr(pair, side) for pair in pairs)
+    with capture(network.module, names, side=side, recipe_key=recipe_key) as said:
+        _call_once(feed_of(network))
+        return said.shapes()
 
 
 def _call_once(feed: Feed) -> None:
