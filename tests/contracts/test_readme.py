@@ -13,9 +13,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from edgedistill.core.recipe import Recipe
 
 README = Path(__file__).parents[2] / "README.md"
 FENCE = re.compile(r"^<!-- test: (\S+) -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RECIPE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"^<!-- test: (\S+) -->$", re.MULTILINE)
 
 
@@ -66,3 +70,14 @@ def test_an_example_runs_as_written(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+
+
+def test_every_recipe_in_the_readme_is_one() -> None:
+    """The first stands alone; each of the others shows some of its keys otherwise."""
+    whole, *parts = (yaml.safe_load(text) for text in RECIPE.findall(TEXT))
+    Recipe.read(whole, file="README.md")
+    assert len(parts) >= 2
+    for part in parts:
+        kept = {} if "data" in part else {"stages": whole["stages"]}
+        base = {key: value for key, value in whole.items() if key != "stages"}
+        Recipe.read({**base, **kept, **part}, file="README.md")
