@@ -78,9 +78,7 @@ class Accelerated:
         if self.size == 1:
             return tensor
         if tensor.requires_grad:
-            from torch.distributed.nn.functional import all_reduce
-
-            flowing: Tensor = all_reduce(tensor)  # type: ignore[no-untyped-call]
+            flowing: Tensor = _Sum.apply(tensor, self)  # type: ignore[no-untyped-call]
             return flowing
         added: Tensor = self._accelerator.reduce(tensor, reduction="sum")
         return added
@@ -104,3 +102,22 @@ class Accelerated:
     def part(self) -> None:
         """Ends the company; what a process still does it does alone."""
         self._accelerator.end_training()
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over processes: what each of them gets, each of them had a part in.
+
+    torch's own keeps the process group alive in the graph, and a process that ends with such a
+    graph aborts.
+    """
+
+    @staticmethod
+    def forward(context: Any, tensor: Tensor, company: Accelerated) -> Tensor:
+        """The sum of the tensors of all."""
+        context.company = company
+        return company.sum(tensor.detach())
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """The sum of the gradients of all."""
+        return context.company.sum(gradient.detach().contiguous()), None
