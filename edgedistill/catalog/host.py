@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.core.profile import Cluster, QuantizationScheme, Runtime, TargetProfile
+from edgedistill.core.hardware import Cluster
+from edgedistill.core.profile import QuantizationScheme, Runtime, TargetProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
