@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.core.hardware import Cluster
-from edgedistill.core.profile import QuantizationScheme, Runtime, TargetProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from edgedistill.core.profile import QuantizationScheme, Runtime, TargetProfile
 
 _MACHINES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.fitted import FittedCost
@@ -15,6 +15,11 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9.-]*$"
 
 Precision = Literal["fp32", "fp16", "int8"]
 """What numbers a network computes with."""
+
+_SOURCED = {
+    "memory_source": "memory_mb",
+    "memory_bandwidth_source": "memory_bandwidth_gb_per_s",
+}
 
 
 class QuantizationScheme(Strict):
@@ -142,20 +147,18 @@ class TargetProfile(Strict):
     """The processor's cores, alike ones together; empty where unknown."""
     memory_mb: int | None = Field(default=None, gt=0)
     """Main memory (10^6 bytes); the smallest board sold where there are several."""
-    memory_source: Source | None = None
+    memory_source: Source | None = Field(default=None, validate_default=True)
     """Where the memory's size stands."""
     memory_type: str | None = None
     """Kind and width of the memory, for instance LPDDR4-3200, 32 bits."""
     memory_bandwidth_gb_per_s: float | None = Field(default=None, gt=0)
     """Bandwidth between memory and chip by the data sheet (10^9 bytes a second); one core reaches
     a part of it."""
-    memory_bandwidth_source: Source | None = None
+    memory_bandwidth_source: Source | None = Field(default=None, validate_default=True)
     """Where the bandwidth stands, or what it follows from."""
-    accelerators: tuple[Accelerator, ...] = Field(default=(), strict=False)
-    """GPU, NPU and the like."""
     power_modes: tuple[PowerMode, ...] = Field(default=(), strict=False)
     """The power modes; empty where no figure is published."""
-    default_power_mode: str | None = None
+    default_power_mode: str | None = Field(default=None, validate_default=True)
     """The mode that clocks and energy figures belong to."""
     runtimes: dict[str, Runtime] = Field(min_length=1)
     """By name, for instance cpu: the runtimes that the device has."""
@@ -163,53 +166,77 @@ class TargetProfile(Strict):
     """The runtime of a recipe that names none."""
     converted_runtimes: dict[str, ConvertedRuntime] = Field(default_factory=dict)
     """By name, for instance ncnn: runtimes that read no ONNX file, for estimates only."""
+    accelerators: tuple[Accelerator, ...] = Field(default=(), strict=False)
+    """GPU, NPU and the like."""
     default_budget: DefaultBudget | None = None
     """Limits worth starting from where the user has none of their own."""
     notes: tuple[str, ...] = Field(default=(), strict=False)
     """What a reader should know about the device."""
 
-    @model_validator(mode="after")
-    def _default_runtime_exists(self) -> Self:
-        if self.default_runtime not in self.runtimes:
-            raise ValueError(
-                f"default_runtime '{self.default_runtime}' is not one of runtimes. "
-                f"Choose one of: {', '.join(sorted(self.runtimes))}"
-            )
-        return self
+    # Checks of single fields, so that all that is wrong is told at once, each with its field.
+    # A check that needs another field passes where that one is wrong itself and told already.
 
-    @model_validator(mode="after")
-    def _names_refer_to_something(self) -> Self:
-        modes = [mode.name for mode in self.power_modes]
-        if len(set(modes)) < len(modes):
-            raise ValueError("a name stands twice in power_modes. Keep one of the two")
-        if (self.default_power_mode is not None or modes) and self.default_power_mode not in modes:
+    @field_validator("memory_source", "memory_bandwidth_source")
+    @classmethod
+    def _a_figure_has_its_source(cls, source: str | None, info: ValidationInfo) -> str | None:
+        figure = _SOURCED[str(info.field_name)]
+        if figure in info.data and (info.data[figure] is None) != (source is None):
+            raise ValueError(f"belongs together with {figure}. Give both or neither")
+        return source
+
+    @field_validator("power_modes")
+    @classmethod
+    def _no_mode_stands_twice(cls, modes: tuple[PowerMode, ...]) -> tuple[PowerMode, ...]:
+        if len({mode.name for mode in modes}) < len(modes):
+            raise ValueError("has a name twice. Keep one of the two")
+        return modes
+
+    @field_validator("default_power_mode")
+    @classmethod
+    def _default_power_mode_exists(cls, name: str | None, info: ValidationInfo) -> str | None:
+        modes = [mode.name for mode in info.data.get("power_modes", ())]
+        if "power_modes" in info.data and name not in (modes or [None]):
             raise ValueError(
-                f"default_power_mode '{self.default_power_mode}' is not one of power_modes. "
-                f"Choose one of: {', '.join(modes) or 'none, so leave it out'}"
+                "is not one of power_modes. "
+                + (f"Choose one of: {', '.join(modes)}" if modes else "Leave it out")
             )
-        known = {*self.runtimes, *self.converted_runtimes}
-        served = {name for unit in self.accelerators for name in unit.served_by}
-        if not served <= known:
+        return name
+
+    @field_validator("default_runtime")
+    @classmethod
+    def _default_runtime_exists(cls, name: str, info: ValidationInfo) -> str:
+        runtimes = info.data.get("runtimes")
+        if runtimes is not None and name not in runtimes:
             raise ValueError(
-                f"served_by names '{min(served - known)}', which is not one of runtimes. "
+                f"is not one of runtimes. Choose one of: {', '.join(sorted(runtimes))}"
+            )
+        return name
+
+    @field_validator("converted_runtimes")
+    @classmethod
+    def _no_runtime_stands_twice(
+        cls, converted: dict[str, ConvertedRuntime], info: ValidationInfo
+    ) -> dict[str, ConvertedRuntime]:
+        both = sorted(converted.keys() & info.data.get("runtimes", {}).keys())
+        if both:
+            raise ValueError(f"'{both[0]}' stands in runtimes too. Rename one of the two")
+        return converted
+
+    @field_validator("accelerators")
+    @classmethod
+    def _served_by_what_there_is(
+        cls, accelerators: tuple[Accelerator, ...], info: ValidationInfo
+    ) -> tuple[Accelerator, ...]:
+        if not {"runtimes", "converted_runtimes"} <= info.data.keys():
+            return accelerators
+        known = {*info.data["runtimes"], *info.data["converted_runtimes"]}
+        missing = {name for unit in accelerators for name in unit.served_by} - known
+        if missing:
+            raise ValueError(
+                f"served_by names '{min(missing)}', which is not one of runtimes. "
                 f"Choose one of: {', '.join(sorted(known))}"
             )
-        both = sorted(self.runtimes.keys() & self.converted_runtimes.keys())
-        if both:
-            raise ValueError(
-                f"'{both[0]}' stands in runtimes and in converted_runtimes. Rename one of the two"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _every_figure_has_its_source(self) -> Self:
-        for figure, source in (
-            ("memory_mb", "memory_source"),
-            ("memory_bandwidth_gb_per_s", "memory_bandwidth_source"),
-        ):
-            if (getattr(self, figure) is None) != (getattr(self, source) is None):
-                raise ValueError(f"{figure} and {source} belong together. Give both or neither")
-        return self
+        return accelerators
 
     @property
     def isa_level(self) -> IsaLevel:

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns of a page."""
 
-_HEADS = ("target", "runtime", "precision", "tier", "n", "mean error", "MACs alone", "90 % interval")
+_HEADS = (
+    "target",
+    "runtime",
+    "precision",
+    "tier",
+    "n",
+    "mean error",
+    "MACs alone",
+    "90 % interval",
+)
 
 
 def target_page(profile: TargetProfile) -> str:
@@ -133,9 +142,7 @@ def _accelerator(unit: Accelerator) -> list[str]:
 
 def _power(mode: PowerMode, profile: TargetProfile) -> list[str]:
     watts = (
-        f"{mode.low_w:g} W"
-        if mode.low_w == mode.high_w
-        else f"{mode.low_w:g} to {mode.high_w:g} W"
+        f"{mode.low_w:g} W" if mode.low_w == mode.high_w else f"{mode.low_w:g} to {mode.high_w:g} W"
     )
     chosen = " (the figures of this page)" if mode.name == profile.default_power_mode else ""
     return [

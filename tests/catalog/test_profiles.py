@@ -215,7 +215,7 @@ def test_a_profile_is_data_only() -> None:
 def test_peaks_agree_with_the_published_table(name: str, peak_gflop_per_s: float) -> None:
     peaks = [cluster.peak_fp32_gflop_per_s for cluster in load(name).clusters]
     assert None not in peaks
-    assert sum(peak for peak in peaks if peak) == pytest.approx(peak_gflop_per_s, rel=0.005)
+    assert sum(peak for peak in peaks if peak) == pytest.approx(peak_gflop_per_s, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,11 @@ def test_no_figure_of_a_shipped_profile_is_without_a_source(name: str) -> None:
     profile = load(name)
     assert profile.default_budget is not None
     assert profile.default_budget.limits.latency_p95_ms
-    for thing in (*profile.accelerators, *profile.power_modes, *profile.converted_runtimes.values()):
+    for thing in (
+        *profile.accelerators,
+        *profile.power_modes,
+        *profile.converted_runtimes.values(),
+    ):
         assert len(thing.source) > 20
     for runtime in profile.runtimes.values():
         assert all(len(scheme.reason) > 60 for scheme in runtime.other_int8)
@@ -273,4 +277,5 @@ def test_checking_goes_on_after_a_faulty_profile(own: Path) -> None:
     assert {Path(str(fault.file)).name for fault in faults} == {"broken.yaml", "other-board.yaml"}
     message = "\n".join(map(str, faults))
     assert "is not YAML" in message
-    assert "memory_mb and memory_source belong together" in message
+    assert "memory_source: belongs together with memory_mb" in message
+    assert "default_power_mode: is not one of power_modes (given: 'MAXN')" in message

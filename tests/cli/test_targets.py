@@ -49,9 +49,9 @@ def test_all_faults_come_at_once_with_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("schema_version: 1\nnaem: one\n", encoding="utf-8")
     (tmp_path / "two.yaml").write_text("schema_version: 3\n", encoding="utf-8")
     found = tmp_path / "found.json"
+    options = ["--folder", str(tmp_path), "--json", str(found)]
     ended = subprocess.run(
-        [sys.executable, "-m", "edgedistill", "targets", "validate"]
-        + ["--folder", str(tmp_path), "--json", str(found)],
+        [sys.executable, "-m", "edgedistill", "targets", "validate", *options],
         capture_output=True,
         text=True,
         check=False,

@@ -49,9 +49,7 @@ PROFILE: dict[str, Any] = {
     ],
     "memory_mb": 2147,
     "memory_source": "data sheet",
-    "accelerators": [
-        {"kind": "gpu", "name": "GPU", "served_by": ["ncnn"], "source": "data sheet"}
-    ],
+    "accelerators": [{"kind": "gpu", "name": "GPU", "served_by": ["ncnn"], "source": "data sheet"}],
     "power_modes": [
         {
             "name": "15W",
@@ -109,9 +107,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("memory_source", None, "memory_mb and memory_source belong together"),
-        ("memory_bandwidth_gb_per_s", 17.1, "memory_bandwidth_source belong together"),
-        ("default_power_mode", "25W", "is not one of power_modes. Choose one of: 15W"),
+        ("memory_source", None, "memory_source: belongs together with memory_mb"),
+        ("memory_bandwidth_gb_per_s", 17.1, "belongs together with memory_bandwidth_gb_per_s"),
+        ("default_power_mode", "25W", "Choose one of: 15W"),
         ("default_power_mode", None, "is not one of power_modes"),
         ("power_modes/0/low_w", 20.0, "low_w is above high_w"),
         ("accelerators/0/served_by", ["qnn"], "'qnn', which is not one of runtimes"),
@@ -141,6 +139,34 @@ def test_what_contradicts_itself_is_refused(path: str, value: Any, words: str) -
     with pytest.raises(InputError) as caught:
         TargetProfile.read(changed(path, value), file="p")
     assert words in str(caught.value)
+
+
+def test_faults_of_different_kinds_come_all_at_once() -> None:
+    document = {
+        **PROFILE,
+        "memory_source": None,
+        "default_power_mode": "25W",
+        "default_runtime": "gpu",
+        "accelerators": [
+            {"kind": "gpu", "name": "GPU", "served_by": ["qnn"], "source": "data sheet"}
+        ],
+    }
+    with pytest.raises(InputError) as caught:
+        TargetProfile.read(document, file="p")
+    assert [fault.field for fault in caught.value.faults] == [
+        "memory_source",
+        "default_power_mode",
+        "default_runtime",
+        "accelerators",
+    ]
+
+
+def test_a_fault_hides_no_other_and_is_not_told_twice() -> None:
+    document = {**PROFILE, "power_modes": [{"name": "15W"}], "runtimes": {}}
+    with pytest.raises(InputError) as caught:
+        TargetProfile.read(document, file="p")
+    fields = [str(fault.field) for fault in caught.value.faults]
+    assert all(field.startswith(("power_modes.0.", "runtimes")) for field in fields)
 
 
 @pytest.mark.parametrize(
