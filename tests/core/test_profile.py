@@ -131,7 +131,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         (
             "converted_runtimes",
             {"cpu": PROFILE["converted_runtimes"]["ncnn"], **PROFILE["converted_runtimes"]},
-            "stands in runtimes and in converted_runtimes",
+            "stands in runtimes too",
         ),
     ],
 )
