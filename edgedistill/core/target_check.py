@@ -62,9 +62,13 @@ class TargetsCheck:
 
 def rows_of(profile: TargetProfile) -> Iterator[FitRow]:
     """The fits of a profile, runtime by runtime and precision by precision."""
-    for name, runtime in (*profile.runtimes.items(), *profile.converted_runtimes.items()):
-        for precision, cost in sorted(runtime.cost.items()):
-            yield _row(profile.name, name, precision, cost)
+    costs = [
+        *((name, runtime.cost) for name, runtime in profile.runtimes.items()),
+        *((name, runtime.cost) for name, runtime in profile.converted_runtimes.items()),
+    ]
+    for name, cost in costs:
+        for precision, fitted in sorted(cost.items()):
+            yield _row(profile.name, name, precision, fitted)
 
 
 def _row(target: str, runtime: str, precision: str, cost: FittedCost) -> FitRow:

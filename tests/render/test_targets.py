@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from edgedistill.core.fitted import FitError, FittedCost, IntervalFactors
 from edgedistill.core.hardware import Cluster, PowerMode
-from edgedistill.core.profile import Runtime, TargetProfile
+from edgedistill.core.profile import Precision, Runtime, TargetProfile
 from edgedistill.render.targets import WIDTH, target_page
 
 COST = FittedCost(
@@ -23,7 +23,7 @@ COST = FittedCost(
 )
 
 
-def profile(cost: dict[str, FittedCost]) -> TargetProfile:
+def profile(cost: dict[Precision, FittedCost]) -> TargetProfile:
     runtime = Runtime(
         provider="CPUExecutionProvider",
         max_opset=20,
