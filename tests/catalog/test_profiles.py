@@ -248,12 +248,12 @@ def test_no_figure_of_a_shipped_profile_is_without_a_source(name: str) -> None:
     profile = load(name)
     assert profile.default_budget is not None
     assert profile.default_budget.limits.latency_p95_ms
-    for thing in (
-        *profile.accelerators,
-        *profile.power_modes,
-        *profile.converted_runtimes.values(),
-    ):
-        assert len(thing.source) > 20
+    sources = [
+        *(unit.source for unit in profile.accelerators),
+        *(mode.source for mode in profile.power_modes),
+        *(runtime.source for runtime in profile.converted_runtimes.values()),
+    ]
+    assert all(len(source) > 20 for source in sources)
     for runtime in profile.runtimes.values():
         assert all(len(scheme.reason) > 60 for scheme in runtime.other_int8)
 
