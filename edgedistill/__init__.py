@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgedistill.app.benchmark import benchmark
-    from edgedistill.app.catalogue import init, schema, target_profiles
+    from edgedistill.app.catalogue import (
+        check_targets,
+        init,
+        schema,
+        target_profile,
+        target_profiles,
+    )
     from edgedistill.app.compress import compress, plan_lines, run_recipe
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.resolve import read_recipe
@@ -25,6 +31,7 @@ __all__ = [
     "GateResult",
     "Preprocessing",
     "benchmark",
+    "check_targets",
     "compress",
     "init",
     "judge",
@@ -32,6 +39,7 @@ __all__ = [
     "read_recipe",
     "run_recipe",
     "schema",
+    "target_profile",
     "target_profiles",
 ]
 
@@ -41,6 +49,7 @@ _HOMES = {
     "GateResult": "edgedistill.app.outcome",
     "Preprocessing": "edgedistill.core.preprocessing",
     "benchmark": "edgedistill.app.benchmark",
+    "check_targets": "edgedistill.app.catalogue",
     "compress": "edgedistill.app.compress",
     "init": "edgedistill.app.catalogue",
     "judge": "edgedistill.app.outcome",
@@ -48,6 +57,7 @@ _HOMES = {
     "read_recipe": "edgedistill.app.resolve",
     "run_recipe": "edgedistill.app.compress",
     "schema": "edgedistill.app.catalogue",
+    "target_profile": "edgedistill.app.catalogue",
     "target_profiles": "edgedistill.app.catalogue",
 }
 

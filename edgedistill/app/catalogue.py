@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.catalog.profiles import load, names
+from edgedistill.catalog.profiles import check, load, names
 from edgedistill.core.profile import TargetProfile
 from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
+from edgedistill.core.target_check import TargetsCheck, rows_of
 from edgedistill.errors import Fault, InputError
 from edgedistill.examples import template
 from edgedistill.store import write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgedistill.core.strict import Strict
 
 _DOCUMENTS: dict[str, type[Strict]] = {"recipe": Recipe, "profile": TargetProfile, "report": Report}
@@ -23,6 +26,36 @@ _DOCUMENTS: dict[str, type[Strict]] = {"recipe": Recipe, "profile": TargetProfil
 def target_profiles() -> tuple[TargetProfile, ...]:
     """All target profiles, sorted by name; `host` is this machine, detected."""
     return tuple(load(name) for name in names())
+
+
+def target_profile(name: str, folders: Sequence[str | Path] = ()) -> TargetProfile:
+    """One target profile; `host` is this machine, detected.
+
+    Args:
+        name: A profile's name, or the path of a YAML file of your own.
+        folders: Folders of your own profiles; a name found there hides the one that ships.
+
+    Raises:
+        InputError: If there is no such profile, or its file is not a valid one.
+    """
+    return load(name, [Path(folder) for folder in folders])
+
+
+def check_targets(folders: Sequence[str | Path] = ()) -> TargetsCheck:
+    """Reads every target profile: all faults at once, and the errors that the fits report.
+
+    Args:
+        folders: Folders of your own profiles, read beside those that ship.
+
+    Raises:
+        InputError: If one of the folders does not exist.
+    """
+    profiles, faults = check([Path(folder) for folder in folders])
+    return TargetsCheck(
+        profiles=tuple(profile.name for profile in profiles),
+        faults=faults,
+        fits=tuple(row for profile in profiles for row in rows_of(profile)),
+    )
 
 
 def schema(kind: str) -> str:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.core.profile import Cluster, QuantizationScheme, Runtime, TargetProfile
+from edgedistill.core.hardware import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from edgedistill.core.profile import QuantizationScheme, Runtime, TargetProfile
 
 _MACHINES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 

@@ -73,6 +73,31 @@ def load(
     return profile
 
 
+def check(
+    extra_folders: Sequence[Path] = (), *, host: HostFacts | None = None
+) -> tuple[tuple[TargetProfile, ...], tuple[Fault, ...]]:
+    """Reads every profile there is, and goes on after a faulty one.
+
+    Args:
+        extra_folders: The user's own folders of profiles.
+        host: What the machine is; read from this one where absent.
+
+    Returns:
+        The profiles that are valid, sorted by name, and all faults of the others.
+
+    Raises:
+        InputError: If one of the folders does not exist.
+    """
+    profiles: list[TargetProfile] = []
+    faults: list[Fault] = []
+    for name in names(extra_folders):
+        try:
+            profiles.append(load(name, extra_folders, host=host))
+        except InputError as error:
+            faults.extend(error.faults)
+    return tuple(profiles), tuple(faults)
+
+
 def _read(path: Path, host: HostFacts | None) -> TargetProfile:
     profile = TargetProfile.read(read_yaml(path), file=path)
     if profile.machine != "host":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -19,3 +21,48 @@ def list_targets() -> None:
     width = max(len(profile.name) for profile in profiles)
     for profile in profiles:
         click.echo(f"{profile.name:{width}}  {profile.title}")
+
+
+@targets.command("show")
+@click.argument("name")
+def show_target(name: str) -> None:
+    """Show one target: processors, runtimes, schemes, errors and sources.
+
+    NAME is a profile's name, or the path of a profile of your own (.yaml).
+    """
+    import edgedistill
+    from edgedistill.render.targets import target_page
+
+    click.echo(target_page(edgedistill.target_profile(name)), nl=False)
+
+
+@targets.command("validate")
+@click.option(
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of your own profiles, read beside those that ship.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    help="Also write what was found to this file.",
+)
+def validate_targets(folders: tuple[Path, ...], json_file: Path | None) -> None:
+    """Check every profile: all faults at once, and how far each fit is off."""
+    import json
+
+    import edgedistill
+    from edgedistill.errors import InputError
+    from edgedistill.render.targets import fit_table
+
+    found = edgedistill.check_targets(folders)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.document(), indent=1) + "\n", encoding="utf-8")
+    click.echo(f"{len(found.profiles)} valid profiles, {len(found.faults)} faults")
+    if found.fits:
+        click.echo(fit_table(found.fits))
+    if found.faults:
+        raise InputError(*found.faults)

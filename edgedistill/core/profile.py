@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from edgedistill.core.budget import Budget
+from edgedistill.core.fitted import FittedCost
+from edgedistill.core.hardware import Accelerator, Cluster, IsaLevel, PowerMode, Source
 from edgedistill.core.strict import Strict
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9.-]*$"
 
+Precision = Literal["fp32", "fp16", "int8"]
+"""What numbers a network computes with."""
 
-class Cluster(Strict):
-    """One group of equal processor cores."""
-
-    core: str
-    """The core's name, for instance Cortex-A76."""
-    count: int = Field(ge=1)
-    """How many cores the cluster has."""
-    clock_ghz: float | None = Field(default=None, gt=0)
-    """Highest clock in GHz; unknown where the machine does not tell."""
-    isa_flags: tuple[str, ...] = Field(default=(), strict=False)
-    """What chooses a kernel: neon, fp16, dotprod, i8mm, sve2, avx2, avx512_vnni and the like."""
-    source: str
-    """Where these figures stand."""
+_SOURCED = {
+    "memory_source": "memory_mb",
+    "memory_bandwidth_source": "memory_bandwidth_gb_per_s",
+}
 
 
 class QuantizationScheme(Strict):
@@ -62,7 +58,7 @@ class Runtime(Strict):
     """The newest version of the ONNX file format that the runtime accepts."""
     shapes: Literal["static", "dynamic"] = "dynamic"
     """static: the model is exported for one sample at a time."""
-    precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(strict=False, min_length=1)
+    precisions: tuple[Precision, ...] = Field(strict=False, min_length=1)
     """What this runtime runs."""
     default_precision: Literal["fp32", "int8"]
     """What ships where nothing was measured or the measurement cannot tell."""
@@ -70,7 +66,11 @@ class Runtime(Strict):
     """Threads of one inference."""
     int8: QuantizationScheme | None = None
     """The int8 scheme; absent where the runtime runs no int8."""
-    source: str
+    other_int8: tuple[QuantizationScheme, ...] = Field(default=(), strict=False)
+    """Further schemes that the runtime runs well, worth a measurement."""
+    cost: dict[Precision, FittedCost] = Field(default_factory=dict)
+    """By precision: fitted parameters of the cost model."""
+    source: Source
     """Where these facts stand."""
 
     @model_validator(mode="after")
@@ -81,7 +81,51 @@ class Runtime(Strict):
             )
         if self.default_precision not in self.precisions:
             raise ValueError("default_precision is not one of precisions. Choose one of them")
+        if self.int8 is None and self.other_int8:
+            raise ValueError("other_int8 needs a first choice. Give it under int8")
+        _refuse_costs_of_other_precisions(self.cost, self.precisions)
         return self
+
+
+class ConvertedRuntime(Strict):
+    """A runtime that takes a file of its own: latencies are estimated, models are not made for it.
+
+    A recipe cannot choose it. It is here because measurements of it are published, and because a
+    reader may want to know what a converted model would cost.
+    """
+
+    engine: str
+    """The runtime's name, with the version its measurements belong to where that is known."""
+    file_format: str
+    """What it reads, for instance tflite or ncnn."""
+    precisions: tuple[Precision, ...] = Field(strict=False, min_length=1)
+    """What this runtime runs on the device."""
+    threads: int = Field(default=1, ge=1)
+    """Threads of one inference."""
+    int8_reason: str | None = None
+    """How it stands with int8 here, with the source; absent where it runs no int8."""
+    cost: dict[Precision, FittedCost] = Field(default_factory=dict)
+    """By precision: fitted parameters of the cost model."""
+    source: Source
+    """Where these facts stand."""
+
+    @model_validator(mode="after")
+    def _int8_has_a_reason(self) -> Self:
+        if ("int8" in self.precisions) != (self.int8_reason is not None):
+            raise ValueError(
+                "int8 in precisions and int8_reason belong together. Give both or neither"
+            )
+        _refuse_costs_of_other_precisions(self.cost, self.precisions)
+        return self
+
+
+class DefaultBudget(Strict):
+    """What this device is usually asked to keep; a choice with a reason, not a fact."""
+
+    limits: Budget
+    """The limits."""
+    reason: str
+    """Why these."""
 
 
 class TargetProfile(Strict):
@@ -103,22 +147,109 @@ class TargetProfile(Strict):
     """The processor's cores, alike ones together; empty where unknown."""
     memory_mb: int | None = Field(default=None, gt=0)
     """Main memory (10^6 bytes); the smallest board sold where there are several."""
-    memory_source: str | None = None
+    memory_source: Source | None = Field(default=None, validate_default=True)
     """Where the memory's size stands."""
-    accelerator: str | None = None
-    """GPU or NPU, as the maker calls it."""
+    memory_type: str | None = None
+    """Kind and width of the memory, for instance LPDDR4-3200, 32 bits."""
+    memory_bandwidth_gb_per_s: float | None = Field(default=None, gt=0)
+    """Bandwidth between memory and chip by the data sheet (10^9 bytes a second); one core reaches
+    a part of it."""
+    memory_bandwidth_source: Source | None = Field(default=None, validate_default=True)
+    """Where the bandwidth stands, or what it follows from."""
+    power_modes: tuple[PowerMode, ...] = Field(default=(), strict=False)
+    """The power modes; empty where no figure is published."""
+    default_power_mode: str | None = Field(default=None, validate_default=True)
+    """The mode that clocks and energy figures belong to."""
     runtimes: dict[str, Runtime] = Field(min_length=1)
     """By name, for instance cpu: the runtimes that the device has."""
     default_runtime: str
     """The runtime of a recipe that names none."""
+    converted_runtimes: dict[str, ConvertedRuntime] = Field(default_factory=dict)
+    """By name, for instance ncnn: runtimes that read no ONNX file, for estimates only."""
+    accelerators: tuple[Accelerator, ...] = Field(default=(), strict=False)
+    """GPU, NPU and the like."""
+    default_budget: DefaultBudget | None = None
+    """Limits worth starting from where the user has none of their own."""
     notes: tuple[str, ...] = Field(default=(), strict=False)
     """What a reader should know about the device."""
 
-    @model_validator(mode="after")
-    def _default_runtime_exists(self) -> Self:
-        if self.default_runtime not in self.runtimes:
+    # Checks of single fields, so that all that is wrong is told at once, each with its field.
+    # A check that needs another field passes where that one is wrong itself and told already.
+
+    @field_validator("memory_source", "memory_bandwidth_source")
+    @classmethod
+    def _a_figure_has_its_source(cls, source: str | None, info: ValidationInfo) -> str | None:
+        figure = _SOURCED[str(info.field_name)]
+        if figure in info.data and (info.data[figure] is None) != (source is None):
+            raise ValueError(f"belongs together with {figure}. Give both or neither")
+        return source
+
+    @field_validator("power_modes")
+    @classmethod
+    def _no_mode_stands_twice(cls, modes: tuple[PowerMode, ...]) -> tuple[PowerMode, ...]:
+        if len({mode.name for mode in modes}) < len(modes):
+            raise ValueError("has a name twice. Keep one of the two")
+        return modes
+
+    @field_validator("default_power_mode")
+    @classmethod
+    def _default_power_mode_exists(cls, name: str | None, info: ValidationInfo) -> str | None:
+        modes = [mode.name for mode in info.data.get("power_modes", ())]
+        if "power_modes" in info.data and name not in (modes or [None]):
             raise ValueError(
-                f"default_runtime '{self.default_runtime}' is not one of runtimes. "
-                f"Choose one of: {', '.join(sorted(self.runtimes))}"
+                "is not one of power_modes. "
+                + (f"Choose one of: {', '.join(modes)}" if modes else "Leave it out")
             )
-        return self
+        return name
+
+    @field_validator("default_runtime")
+    @classmethod
+    def _default_runtime_exists(cls, name: str, info: ValidationInfo) -> str:
+        runtimes = info.data.get("runtimes")
+        if runtimes is not None and name not in runtimes:
+            raise ValueError(
+                f"is not one of runtimes. Choose one of: {', '.join(sorted(runtimes))}"
+            )
+        return name
+
+    @field_validator("converted_runtimes")
+    @classmethod
+    def _no_runtime_stands_twice(
+        cls, converted: dict[str, ConvertedRuntime], info: ValidationInfo
+    ) -> dict[str, ConvertedRuntime]:
+        both = sorted(converted.keys() & info.data.get("runtimes", {}).keys())
+        if both:
+            raise ValueError(f"'{both[0]}' stands in runtimes too. Rename one of the two")
+        return converted
+
+    @field_validator("accelerators")
+    @classmethod
+    def _served_by_what_there_is(
+        cls, accelerators: tuple[Accelerator, ...], info: ValidationInfo
+    ) -> tuple[Accelerator, ...]:
+        if not {"runtimes", "converted_runtimes"} <= info.data.keys():
+            return accelerators
+        known = {*info.data["runtimes"], *info.data["converted_runtimes"]}
+        missing = {name for unit in accelerators for name in unit.served_by} - known
+        if missing:
+            raise ValueError(
+                f"served_by names '{min(missing)}', which is not one of runtimes. "
+                f"Choose one of: {', '.join(sorted(known))}"
+            )
+        return accelerators
+
+    @property
+    def isa_level(self) -> IsaLevel:
+        """How the processor multiplies int8, by the first cluster: profiles list the fastest."""
+        return self.clusters[0].isa_level if self.clusters else "none"
+
+
+def _refuse_costs_of_other_precisions(
+    cost: dict[Precision, FittedCost], precisions: tuple[Precision, ...]
+) -> None:
+    others = sorted(cost.keys() - set(precisions))
+    if others:
+        raise ValueError(
+            f"cost has the precision '{others[0]}', which is not one of precisions. Add it there "
+            "or leave its cost out"
+        )

@@ -7,19 +7,32 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from edgedistill.catalog.profiles import load, names
+from edgedistill.catalog.profiles import check, load, names
 from edgedistill.catalog.yaml_file import read_yaml, yaml_text
 from edgedistill.core.profile import TargetProfile
 from edgedistill.core.strict import plain
 from edgedistill.errors import InputError
 
 SHIPPED = [
+    "cortex-a55-phone",
     "host",
+    "jetson-agx-orin",
+    "jetson-nano",
     "jetson-orin-nano",
+    "jetson-orin-nano-super",
+    "jetson-xavier-nx",
+    "pixel-6",
+    "pixel-8",
+    "raspberry-pi-3b-plus",
     "raspberry-pi-4",
     "raspberry-pi-5",
+    "raspberry-pi-zero-2-w",
+    "snapdragon-7-gen-4",
     "snapdragon-765g",
+    "snapdragon-778g",
+    "snapdragon-8-gen-1",
     "snapdragon-8-gen-2",
+    "snapdragon-8-gen-3",
 ]
 
 
@@ -58,6 +71,10 @@ def test_a_device_that_is_not_at_hand_is_reached_by_nothing(name: str) -> None:
         ("snapdragon-8-gen-2", "cpu", "U8S8", True),
         ("snapdragon-8-gen-2", "qnn", "U8U8", False),
         ("snapdragon-765g", "cpu", "U8S8", True),
+        ("snapdragon-778g", "qnn", "U8U8", False),
+        ("snapdragon-8-gen-3", "qnn", "U8U8", False),
+        ("jetson-agx-orin", "tensorrt", "S8S8", True),
+        ("raspberry-pi-zero-2-w", "cpu", "U8S8", True),
     ],
 )
 def test_schemes(name: str, runtime: str, label: str, per_channel: bool) -> None:
@@ -75,8 +92,11 @@ def test_accelerators_want_static_shapes_and_tensorrt_zero_points_of_zero() -> N
     assert load("snapdragon-8-gen-2").runtimes["qnn"].shapes == "static"
 
 
-def test_int8_on_a_pi_4_is_marked_undecided() -> None:
-    profile = load("raspberry-pi-4")
+@pytest.mark.parametrize(
+    "name", [name for name in SHIPPED if name != "host" and load(name).isa_level == "none"]
+)
+def test_int8_without_a_dot_product_is_marked_undecided(name: str) -> None:
+    profile = load(name)
     assert profile.runtimes["cpu"].default_precision == "int8"
     assert any("undecided" in note for note in profile.notes)
 
@@ -104,7 +124,7 @@ def test_this_machines_runtime_accepts_what_a_profile_accepts(name: str) -> None
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'raspberry-pi-5'"):
         load("rasberry-pi5")
-    with pytest.raises(InputError, match="Known targets: host, jetson-orin-nano") as caught:
+    with pytest.raises(InputError, match="Known targets: cortex-a55-phone, host") as caught:
         load("toaster")
     assert "Did you mean" not in str(caught.value)
 
@@ -171,3 +191,91 @@ def test_a_profile_is_data_only() -> None:
     folder = Path(__file__).parents[2] / "targets"
     for path in folder.iterdir():
         assert TargetProfile.read(read_yaml(path), file=path).name == path.stem
+
+
+# Peaks of the table of published hardware facts: all cores, fp32, GFLOP/s.
+@pytest.mark.parametrize(
+    ("name", "peak_gflop_per_s"),
+    [
+        ("raspberry-pi-zero-2-w", 32.0),
+        ("raspberry-pi-3b-plus", 44.8),
+        ("raspberry-pi-4", 57.6),
+        ("raspberry-pi-5", 153.6),
+        ("jetson-nano", 45.8),
+        ("jetson-xavier-nx", 182.0),
+        ("jetson-orin-nano", 144.0),
+        ("jetson-orin-nano-super", 163.0),
+        ("jetson-agx-orin", 422.0),
+        ("pixel-6", 179.0 + 72.0 + 58.0),
+        ("pixel-8", 93.0 + 152.0 + 54.0),
+        ("snapdragon-8-gen-1", 96.0 + 120.0 + 58.0),
+        ("cortex-a55-phone", 58.0),
+    ],
+)
+def test_peaks_agree_with_the_published_table(name: str, peak_gflop_per_s: float) -> None:
+    peaks = [cluster.peak_fp32_gflop_per_s for cluster in load(name).clusters]
+    assert None not in peaks
+    assert sum(peak for peak in peaks if peak) == pytest.approx(peak_gflop_per_s, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("raspberry-pi-3b-plus", "none"),
+        ("raspberry-pi-4", "none"),
+        ("jetson-xavier-nx", "none"),
+        ("raspberry-pi-5", "dotprod"),
+        ("pixel-6", "dotprod"),
+        ("snapdragon-778g", "dotprod"),
+        ("pixel-8", "i8mm"),
+        ("snapdragon-8-gen-3", "i8mm"),
+    ],
+)
+def test_isa_levels(name: str, level: str) -> None:
+    assert load(name).isa_level == level
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "host"])
+def test_the_fastest_cluster_stands_first(name: str) -> None:
+    peaks = [
+        (cluster.peak_fp32_gflop_per_s or 0.0) / cluster.count for cluster in load(name).clusters
+    ]
+    assert peaks == sorted(peaks, reverse=True)
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "host"])
+def test_no_figure_of_a_shipped_profile_is_without_a_source(name: str) -> None:
+    profile = load(name)
+    assert profile.default_budget is not None
+    assert profile.default_budget.limits.latency_p95_ms
+    sources = [
+        *(unit.source for unit in profile.accelerators),
+        *(mode.source for mode in profile.power_modes),
+        *(runtime.source for runtime in profile.converted_runtimes.values()),
+    ]
+    assert all(len(source) > 20 for source in sources)
+    for runtime in profile.runtimes.values():
+        assert all(len(scheme.reason) > 60 for scheme in runtime.other_int8)
+
+
+def test_a_runtime_whose_parser_is_too_old_for_our_files_is_no_default() -> None:
+    for name in ("jetson-nano", "jetson-xavier-nx"):
+        profile = load(name)
+        assert profile.runtimes["tensorrt"].max_opset < 18
+        assert profile.default_runtime == "cpu"
+
+
+def test_checking_goes_on_after_a_faulty_profile(own: Path) -> None:
+    (own / "broken.yaml").write_text("schema_version: 1\nname: [", encoding="utf-8")
+    document = read_yaml(own / "my-board.yaml")
+    document["name"] = "other-board"
+    del document["memory_source"]
+    document["default_power_mode"] = "MAXN"
+    (own / "other-board.yaml").write_text(yaml_text(document), encoding="utf-8")
+    profiles, faults = check([own])
+    assert [profile.name for profile in profiles] == sorted([*SHIPPED, "my-board"])
+    assert {Path(str(fault.file)).name for fault in faults} == {"broken.yaml", "other-board.yaml"}
+    message = "\n".join(map(str, faults))
+    assert "is not YAML" in message
+    assert "memory_source: belongs together with memory_mb" in message
+    assert "default_power_mode: is not one of power_modes (given: 'MAXN')" in message
