@@ -9,6 +9,7 @@ from __future__ import annotations
 from edgedistill.cost.fitting import Prior, Priors
 from edgedistill.cost.operators import Kind
 
+_DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
 _ELEMENTS = {
     Kind.SOFTMAX: Prior(60.0, 0.5),
     Kind.SIGMOID: Prior(50.0, 0.4),
@@ -27,7 +28,10 @@ ONNX_RUNTIME_FP32 = Priors(
         Kind.MATMUL: Prior(0.6, 0.4),
         Kind.ATTENTION: Prior(0.6, 0.5),
     },
-    half_channels=Prior(8.0, 0.7),
+    half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.7)),
+    half_inputs={},
+    weight_copies=Prior(1.0, 0.0),
+    column_block=32,
     element_macs=_ELEMENTS,
     byte_macs=Prior(5.0, 0.7),
     overhead_macs=Prior(2e5, 1.0),
@@ -46,7 +50,10 @@ NCNN = Priors(
         Kind.MATMUL: Prior(0.6, 0.5),
         Kind.ATTENTION: Prior(0.6, 0.5),
     },
-    half_channels=Prior(4.0, 0.7),
+    half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.8)),
+    half_inputs=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
+    weight_copies=Prior(4.0, 0.5),
+    column_block=8,
     element_macs={kind: Prior(prior.value / 5, 0.6) for kind, prior in _ELEMENTS.items()},
     byte_macs=Prior(1.0, 0.7),
     overhead_macs=Prior(3e4, 1.0),

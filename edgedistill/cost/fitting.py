@@ -1,25 +1,26 @@
 """Fits a shape and one scale a device to measured latencies, robustly and with priors.
 
-What is minimized is the sum over measurements of rho(log(estimated / measured) / noise) plus the sum
-over parameters of ((log parameter - log prior) / spread)^2, with rho the pseudo-Huber loss: an
+What is minimized is the sum over measurements of rho(log(estimated / measured) / noise) plus the
+sum over parameters of ((log parameter - log prior) / spread)^2, with rho the pseudo-Huber loss: an
 outlier pulls linearly, and a parameter that the data say nothing of stays where its prior is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from edgedistill.cost.operators import Kind
 from edgedistill.cost.roofline import Columns, Scale, Shape, latency_s, operator_latencies_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from edgedistill.cost.operators import Kind
 
     Floats = NDArray[np.float64]
 
@@ -63,7 +64,10 @@ class Priors:
     """Priors of all parameters of a shape, and of the factors of any device."""
 
     rates: Mapping[Kind, Prior]
-    half_channels: Prior
+    half_outputs: Mapping[Kind, Prior]
+    half_inputs: Mapping[Kind, Prior]
+    weight_copies: Prior
+    column_block: int
     element_macs: Mapping[Kind, Prior]
     byte_macs: Prior
     overhead_macs: Prior
@@ -90,6 +94,8 @@ class Fitted:
 
 NOISE = 0.05
 """Standard deviation of log(estimated / measured) where the model fits well."""
+TABLES = ("rates", "half_outputs", "half_inputs", "element_macs")
+NUMBERS = ("byte_macs", "overhead_macs", "weight_copies")
 FACTORS = ("traffic", "overhead", "activation", "depthwise")
 
 
@@ -181,12 +187,10 @@ class _Problem:
     @property
     def shape_priors(self) -> list[Prior]:
         priors = self.priors
+        tables = [getattr(priors, name) for name in TABLES]
         return [
-            *priors.rates.values(),
-            priors.half_channels,
-            *priors.element_macs.values(),
-            priors.byte_macs,
-            priors.overhead_macs,
+            *(prior for table in tables for prior in table.values()),
+            *(getattr(priors, name) for name in NUMBERS),
         ]
 
     @property
@@ -216,15 +220,14 @@ class _Problem:
             prior.value * float(np.exp(step * prior.spread))
             for prior, step in zip(known, vector[: len(known)], strict=True)
         ]
-        rates, costs = self.priors.rates, self.priors.element_macs
-        cut = len(rates) + 1
-        shape = Shape(
-            rates=dict(zip(rates, values[: len(rates)], strict=True)),
-            half_channels=values[len(rates)],
-            element_macs=dict(zip(costs, values[cut : cut + len(costs)], strict=True)),
-            byte_macs=values[-2],
-            overhead_macs=values[-1],
-        )
+        tables: dict[str, dict[Kind, float]] = {}
+        place = 0
+        for name in TABLES:
+            kinds = list(getattr(self.priors, name))
+            tables[name] = dict(zip(kinds, values[place : place + len(kinds)], strict=True))
+            place += len(kinds)
+        numbers = dict(zip(NUMBERS, values[place:], strict=True))
+        shape = Shape(column_block=self.priors.column_block, **tables, **numbers)  # type: ignore[arg-type]  # two kinds of value
         speeds = np.exp(vector[len(known) : len(known) + len(self.devices)])
         steps = vector[len(known) + len(self.devices) :].reshape(-1, len(FACTORS))
         factors = np.exp(steps * self.factor_spreads)
@@ -262,10 +265,5 @@ class _Problem:
 
 
 def _stack(columns: Sequence[Columns]) -> Columns:
-    return Columns(
-        np.concatenate([one.kinds for one in columns]),
-        np.concatenate([one.macs for one in columns]),
-        np.concatenate([one.elements for one in columns]),
-        np.concatenate([one.outputs for one in columns]),
-        np.concatenate([one.channels for one in columns]),
-    )
+    names = [field.name for field in fields(Columns)]
+    return Columns(*(np.concatenate([getattr(one, name) for one in columns]) for name in names))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.cost.operators import ACTIVATIONS, MULTIPLYING, Kind, Operator
+from edgedistill.cost.operators import MULTIPLYING, Kind, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _COUNTED = tuple(kind for kind in Kind if kind not in (Kind.FREE, Kind.POSTPROCESSING))
+_DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +38,22 @@ class Shape:
     Attributes:
         rates: Speed of each multiplying kind, relative to pointwise convolution. A kind that is
             absent has speed 1.
-        half_channels: Output channels at which a dense operator reaches half its speed.
+        half_outputs: Output channels at which a kind reaches half its speed; 0 where absent. What
+            the packing of the picture costs is shared by all of them.
+        half_inputs: The same for input channels: what writing the result costs.
+        weight_copies: How often a 3x3 stride-1 convolution's weight passes through memory, in
+            multiples of its size: Winograd's transformed weights are 16/9 to 64/9 as large.
+        column_block: Pixels that a kernel computes at once; a picture is padded up to a multiple.
         element_macs: Cost of one output element by kind, in pointwise multiply-accumulates.
         byte_macs: Pointwise multiply-accumulates in the time that one byte takes.
         overhead_macs: Pointwise multiply-accumulates in the time that any operator costs.
     """
 
     rates: Mapping[Kind, float]
-    half_channels: float
+    half_outputs: Mapping[Kind, float]
+    half_inputs: Mapping[Kind, float]
+    weight_copies: float
+    column_block: int
     element_macs: Mapping[Kind, float]
     byte_macs: float
     overhead_macs: float
@@ -76,37 +85,43 @@ class Columns:
     kinds: NDArray[np.intp]
     """Place of the operator's kind in `list(Kind)`."""
     macs: Floats
-    elements: Floats
-    """Elements read and written, weights included."""
+    weights: Floats
+    """Elements of the weight."""
+    moved: Floats
+    """Elements read and written, without the weight."""
     outputs: Floats
     """Elements written."""
-    channels: Floats
-    """Output channels; infinite where the share of packing does not apply."""
+    channels_in: Floats
+    """Input channels; infinite where there are none."""
+    channels_out: Floats
+    """Output channels; infinite where there are none."""
+    pixels: Floats
+    """Height times width of the output; infinite where there is no picture."""
 
     @classmethod
     def of(cls, operators: Sequence[Operator]) -> Columns:
         """The columns of a network."""
-        kept = [operator for operator in operators if operator.kind in _COUNTED]
-        dense = {Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER}
-        return cls(
-            np.array([KINDS.index(operator.kind) for operator in kept], dtype=np.intp),
-            np.array([operator.macs for operator in kept], dtype=float),
-            np.array([operator.elements for operator in kept], dtype=float),
-            np.array([operator.output_elements for operator in kept], dtype=float),
-            np.array(
-                [
-                    operator.output_channels
-                    if operator.kind in dense and operator.output_channels
-                    else np.inf
-                    for operator in kept
-                ],
-                dtype=float,
-            ),
+        kept = [one for one in operators if one.kind in _COUNTED]
+        macs = np.array([one.macs for one in kept], dtype=float)
+        inputs, outputs, weights, read, written = (
+            np.array(column, dtype=float)
+            for column in (
+                [one.input_channels or np.inf for one in kept],
+                [one.output_channels or np.inf for one in kept],
+                [one.weight_elements for one in kept],
+                [one.input_elements for one in kept],
+                [one.output_elements for one in kept],
+            )
         )
+        dense = np.array([one.kind in _DENSE for one in kept], dtype=bool)
+        pixels = np.where(dense, written / outputs, np.inf)
+        kinds = np.array([KINDS.index(one.kind) for one in kept], dtype=np.intp)
+        return cls(kinds, macs, weights, read + written, written, inputs, outputs, pixels)
 
 
 KINDS = tuple(Kind)
 _MULTIPLYING = np.array([kind in MULTIPLYING for kind in KINDS])
+_WINOGRAD = KINDS.index(Kind.CONV_3X3)
 _DEPTHWISE = KINDS.index(Kind.DEPTHWISE)
 
 
@@ -114,19 +129,39 @@ def operator_latencies_s(
     columns: Columns, shape: Shape, scale: Scale, *, bytes_per_element: float
 ) -> Floats:
     """Seconds of each operator, [operators]."""
-    rates = np.array([shape.rates.get(kind, 1.0) for kind in KINDS])
+    rates = _by_kind(shape.rates, 1.0)
     rates[_DEPTHWISE] *= scale.depthwise
-    costs = np.array(
-        [shape.element_macs.get(kind, 0.0) if kind in ACTIVATIONS else 0.0 for kind in KINDS]
+    kinds = columns.kinds
+    costs = _by_kind(shape.element_macs, 0.0)
+    packing = (
+        1.0
+        + _by_kind(shape.half_outputs, 0.0)[kinds] / columns.channels_out
+        + _by_kind(shape.half_inputs, 0.0)[kinds] / columns.channels_in
     )
-    packing = 1.0 + shape.half_channels / columns.channels
-    work = columns.macs / rates[columns.kinds] * packing
-    traffic = columns.elements * bytes_per_element * shape.byte_macs * scale.traffic
-    roof = np.where(_MULTIPLYING[columns.kinds], np.maximum(work, traffic), traffic)
-    activation = columns.outputs * costs[columns.kinds] * scale.activation
+    work = columns.macs / rates[kinds] * packing * padding(columns.pixels, shape.column_block)
+    copies = np.where(kinds == _WINOGRAD, shape.weight_copies, 1.0)
+    elements = columns.moved + columns.weights * copies
+    traffic = elements * bytes_per_element * shape.byte_macs * scale.traffic
+    roof = np.where(_MULTIPLYING[kinds], np.maximum(work, traffic), traffic)
+    activation = columns.outputs * costs[kinds] * scale.activation
     overhead = shape.overhead_macs * scale.overhead
     seconds: Floats = (roof + overhead + activation) / scale.macs_per_s
     return seconds
+
+
+def padding(pixels: Floats, block: int) -> Floats:
+    """Pixels computed for each that is wanted, where kernels compute whole blocks of them.
+
+    >>> padding(np.array([25.0, 64.0, np.inf]), 16)
+    array([1.28, 1.  , 1.  ])
+    """
+    finite = np.where(np.isfinite(pixels), pixels, block)
+    factors: Floats = np.ceil(finite / block) * block / finite
+    return factors
+
+
+def _by_kind(values: Mapping[Kind, float], absent: float) -> Floats:
+    return np.array([values.get(kind, absent) for kind in KINDS])
 
 
 def latency_s(columns: Columns, shape: Shape, scale: Scale, *, bytes_per_element: float) -> float:
