@@ -67,7 +67,7 @@ class Priors:
     half_outputs: Mapping[Kind, Prior]
     half_inputs: Mapping[Kind, Prior]
     weight_copies: Prior
-    column_block: int
+    column_blocks: Mapping[Kind, int]
     element_macs: Mapping[Kind, Prior]
     byte_macs: Prior
     overhead_macs: Prior
@@ -227,7 +227,7 @@ class _Problem:
             tables[name] = dict(zip(kinds, values[place : place + len(kinds)], strict=True))
             place += len(kinds)
         numbers = dict(zip(NUMBERS, values[place:], strict=True))
-        shape = Shape(column_block=self.priors.column_block, **tables, **numbers)  # type: ignore[arg-type]  # two kinds of value
+        shape = Shape(column_blocks=self.priors.column_blocks, **tables, **numbers)  # type: ignore[arg-type]  # two kinds of value
         speeds = np.exp(vector[len(known) : len(known) + len(self.devices)])
         steps = vector[len(known) + len(self.devices) :].reshape(-1, len(FACTORS))
         factors = np.exp(steps * self.factor_spreads)

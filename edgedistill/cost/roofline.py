@@ -43,7 +43,8 @@ class Shape:
         half_inputs: The same for input channels: what writing the result costs.
         weight_copies: How often a 3x3 stride-1 convolution's weight passes through memory, in
             multiples of its size: Winograd's transformed weights are 16/9 to 64/9 as large.
-        column_block: Pixels that a kernel computes at once; a picture is padded up to a multiple.
+        column_blocks: Pixels that all threads compute at once, by kind; a picture is padded up to a
+            multiple.
         element_macs: Cost of one output element by kind, in pointwise multiply-accumulates.
         byte_macs: Pointwise multiply-accumulates in the time that one byte takes.
         overhead_macs: Pointwise multiply-accumulates in the time that any operator costs.
@@ -53,7 +54,7 @@ class Shape:
     half_outputs: Mapping[Kind, float]
     half_inputs: Mapping[Kind, float]
     weight_copies: float
-    column_block: int
+    column_blocks: Mapping[Kind, int]
     element_macs: Mapping[Kind, float]
     byte_macs: float
     overhead_macs: float
@@ -138,7 +139,8 @@ def operator_latencies_s(
         + _by_kind(shape.half_outputs, 0.0)[kinds] / columns.channels_out
         + _by_kind(shape.half_inputs, 0.0)[kinds] / columns.channels_in
     )
-    work = columns.macs / rates[kinds] * packing * padding(columns.pixels, shape.column_block)
+    blocks = _by_kind(shape.column_blocks, 1.0)[kinds]
+    work = columns.macs / rates[kinds] * packing * padding(columns.pixels, blocks)
     copies = np.where(kinds == _WINOGRAD, shape.weight_copies, 1.0)
     elements = columns.moved + columns.weights * copies
     traffic = elements * bytes_per_element * shape.byte_macs * scale.traffic
@@ -149,10 +151,10 @@ def operator_latencies_s(
     return seconds
 
 
-def padding(pixels: Floats, block: int) -> Floats:
+def padding(pixels: Floats, block: Floats) -> Floats:
     """Pixels computed for each that is wanted, where kernels compute whole blocks of them.
 
-    >>> padding(np.array([25.0, 64.0, np.inf]), 16)
+    >>> padding(np.array([25.0, 64.0, np.inf]), np.full(3, 16.0))
     array([1.28, 1.  , 1.  ])
     """
     finite = np.where(np.isfinite(pixels), pixels, block)
