@@ -29,7 +29,7 @@ ONNX_RUNTIME_FP32 = Priors(
         Kind.ATTENTION: Prior(0.6, 0.5),
     },
     half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.7)),
-    half_inputs={},
+    half_inputs=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
     weight_copies=Prior(1.0, 0.0),
     column_blocks={Kind.POINTWISE: 16, Kind.CONV_3X3: 32, Kind.CONV_OTHER: 32},
     element_macs=_ELEMENTS,
