@@ -52,7 +52,7 @@ def test_class_and_type_tell_the_kind(tmp_path: Path, changes: dict[str, str], k
 def test_an_activation_without_a_name_is_read_by_its_network(tmp_path: Path) -> None:
     row = {**CONVOLUTION, "cls": "mem", "type": "act"}
     names = ("mobilenet-v3-small_224_1.0", "shufflenet_v2_x1.0")
-    lists = read_operator_lists(written(tmp_path, dict.fromkeys(names, [row])))
+    lists = read_operator_lists(written(tmp_path, {name: [row] for name in names}))
     assert [lists[name][0].kind for name in names] == [Kind.HARD_SWISH, Kind.RELU]
 
 
