@@ -1,0 +1,64 @@
+"""What is assumed of a runtime before its figures are read.
+
+The medians of rates come from the structure of the kernels, the spreads say how far a fit may move
+them; both are wide on purpose where `../shared/published` has enough rows to say otherwise.
+"""
+
+from __future__ import annotations
+
+from edgedistill.cost.fitting import Prior, Priors
+from edgedistill.cost.operators import Kind
+
+_DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
+_ELEMENTS = {
+    Kind.SOFTMAX: Prior(60.0, 0.5),
+    Kind.SIGMOID: Prior(50.0, 0.4),
+    Kind.SILU: Prior(60.0, 0.5),
+    Kind.HARD_SWISH: Prior(20.0, 0.5),
+    Kind.GELU: Prior(100.0, 0.4),
+    Kind.NORMALIZATION: Prior(20.0, 0.5),
+}
+
+ONNX_RUNTIME_FP32 = Priors(
+    rates={
+        Kind.CONV_3X3: Prior(1.0, 0.3),
+        Kind.CONV_OTHER: Prior(0.9, 0.3),
+        Kind.DEPTHWISE: Prior(0.07, 0.6),
+        Kind.GROUPED: Prior(0.4, 0.5),
+        Kind.MATMUL: Prior(0.6, 0.4),
+        Kind.ATTENTION: Prior(0.6, 0.5),
+    },
+    half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.7)),
+    half_inputs=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
+    weight_copies=Prior(1.0, 0.0),
+    column_blocks={Kind.POINTWISE: 16, Kind.CONV_3X3: 32, Kind.CONV_OTHER: 32},
+    element_macs=_ELEMENTS,
+    byte_macs=Prior(5.0, 0.7),
+    overhead_macs=Prior(2e5, 1.0),
+    traffic_spread=0.3,
+    overhead_spread=0.3,
+    activation_spread=0.2,
+    depthwise_spread=0.15,
+)
+
+NCNN = Priors(
+    rates={
+        Kind.CONV_3X3: Prior(1.5, 0.5),
+        Kind.CONV_OTHER: Prior(0.9, 0.4),
+        Kind.DEPTHWISE: Prior(0.3, 0.6),
+        Kind.GROUPED: Prior(0.4, 0.5),
+        Kind.MATMUL: Prior(0.6, 0.5),
+        Kind.ATTENTION: Prior(0.6, 0.5),
+    },
+    half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.8)),
+    half_inputs=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
+    weight_copies=Prior(4.0, 0.5),
+    column_blocks=dict.fromkeys(_DENSE, 8),
+    element_macs={kind: Prior(prior.value / 5, 0.6) for kind, prior in _ELEMENTS.items()},
+    byte_macs=Prior(1.0, 0.7),
+    overhead_macs=Prior(3e4, 1.0),
+    traffic_spread=0.4,
+    overhead_spread=0.4,
+    activation_spread=0.2,
+    depthwise_spread=0.2,
+)

@@ -1,0 +1,115 @@
+"""Rows of the published table that have an operator list, as measurements."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING
+
+from residuals import with_sums
+
+from edgedistill.cost.fitting import Measurement
+from edgedistill.cost.published import read_operator_lists
+from edgedistill.cost.roofline import Columns
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = ("ops_classification.json", "ops_ncnn.json", "ops_yolobench_v3_v5.json")
+
+
+class Published:
+    """The folder of published figures: `latency.csv` and the operator lists beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lists = {
+            name: {
+                network: Columns.of(with_sums(operators) if "yolobench" in name else operators)
+                for network, operators in read_operator_lists(folder / name).items()
+            }
+            for name in FILES
+        }
+        with (folder / "latency.csv").open(encoding="utf-8", newline="") as file:
+            self.rows = list(csv.DictReader(file))
+        with (folder / "operator_lists.csv").open(encoding="utf-8", newline="") as file:
+            self.named = {
+                (row["source"], row["model"]): (row["operator_list_file"], row["operator_list"])
+                for row in csv.DictReader(file)
+            }
+
+    def onnx_runtime_fp32(self) -> list[Measurement]:
+        """ONNX Runtime CPU fp32: Raspberry Pi 4, Raspberry Pi 5, Jetson Nano."""
+        found = []
+        for row in self.rows:
+            if row["runtime"] != "ONNX Runtime CPU" or row["quality"] != "ok":
+                continue
+            yolo = f"{row['model']}_{row['input_shape'].split('x')[-1]}"
+            place = self.named.get((row["source"], row["model"]))
+            if yolo in self.lists["ops_yolobench_v3_v5.json"]:
+                place = ("ops_yolobench_v3_v5.json", yolo)
+            if place:
+                found.append(self._measurement(row, place))
+        return found
+
+    def ncnn_one_thread(self, precisions: tuple[str, ...]) -> list[Measurement]:
+        """Ncnn CPU on one thread; the fastest of rows that a source gives twice."""
+        best: dict[tuple[str, str], Measurement] = {}
+        for row in self.rows:
+            network = row["model"].replace("-ssd", "_ssd").replace("-yolo", "_yolo")
+            if (
+                row["runtime"] != "ncnn"
+                or row["unit"] != "cpu"
+                or row["threads"] != "1"
+                or row["quality"] != "ok"
+                or row["precision"] not in precisions
+                or not float(row["latency_ms"]) > 0
+            ):
+                continue
+            if row["precision"] == "int8":
+                network = f"{network.removesuffix('-int8')}_int8"
+            if network not in self.lists["ops_ncnn.json"]:
+                continue
+            one = self._measurement(row, ("ops_ncnn.json", network), device=row["soc"])
+            known = best.get((one.device, network))
+            if known is None or one.latency_s < known.latency_s:
+                best[one.device, network] = one
+        return list(best.values())
+
+    def _measurement(
+        self, row: dict[str, str], place: tuple[str, str], *, device: str | None = None
+    ) -> Measurement:
+        file, network = place
+        return Measurement(
+            device=device or row["device"],
+            family=family(network),
+            network=network,
+            columns=self.lists[file][network],
+            latency_s=float(row["latency_ms"]) / 1e3,
+        )
+
+
+def family(network: str) -> str:
+    """The family of a network: its name without depth, width, size and precision.
+
+    >>> family("yolo5d67w25_160"), family("mobilenet-v2-1.4-224"), family("resnet152")
+    ('yolo5', 'mobilenet-v2', 'resnet')
+    """
+    for pattern, name in _FAMILIES:
+        if re.match(pattern, network):
+            return name
+    return network.removesuffix("_int8")
+
+
+_FAMILIES = (
+    (r"yolo3", "yolo3"),
+    (r"yolo5", "yolo5"),
+    (r"mobilenet[-_]?v2", "mobilenet-v2"),
+    (r"mobilenet[-_]?v3", "mobilenet-v3"),
+    (r"mobilenet", "mobilenet-v1"),
+    (r"resnet", "resnet"),
+    (r"vgg", "vgg"),
+    (r"squeezenet", "squeezenet"),
+    (r"shufflenet", "shufflenet"),
+    (r"efficientnet", "efficientnet"),
+    (r"yolo-fastest", "yolo-fastest"),
+)

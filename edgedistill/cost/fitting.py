@@ -1,0 +1,269 @@
+"""Fits a shape and one scale a device to measured latencies, robustly and with priors.
+
+What is minimized is the sum over measurements of rho(log(estimated / measured) / noise) plus the
+sum over parameters of ((log parameter - log prior) / spread)^2, with rho the pseudo-Huber loss: an
+outlier pulls linearly, and a parameter that the data say nothing of stays where its prior is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from edgedistill.cost.roofline import Columns, Scale, Shape, latency_s, operator_latencies_s
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from edgedistill.cost.operators import Kind
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measured latency of one network on one device.
+
+    Attributes:
+        device: The device's name.
+        family: Networks that resemble each other share one; folds are cut along families.
+        network: The network's name.
+        columns: Its operators.
+        latency_s: What was measured, in seconds.
+        weight: How much it counts, 1 for a measurement that resembles no other.
+    """
+
+    device: str
+    family: str
+    network: str
+    columns: Columns
+    latency_s: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of a positive parameter before any measurement.
+
+    Attributes:
+        value: Its median.
+        spread: Standard deviation of its logarithm; 0 keeps it where it is.
+    """
+
+    value: float
+    spread: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priors:
+    """Priors of all parameters of a shape, and of the factors of any device."""
+
+    rates: Mapping[Kind, Prior]
+    half_outputs: Mapping[Kind, Prior]
+    half_inputs: Mapping[Kind, Prior]
+    weight_copies: Prior
+    column_blocks: Mapping[Kind, int]
+    element_macs: Mapping[Kind, Prior]
+    byte_macs: Prior
+    overhead_macs: Prior
+    traffic_spread: float
+    overhead_spread: float
+    activation_spread: float
+    depthwise_spread: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A shape, and a scale for each device that was measured."""
+
+    shape: Shape
+    scales: Mapping[str, Scale]
+    bytes_per_element: float
+
+    def latency_s(self, columns: Columns, device: str) -> float:
+        """Seconds of a network on one of the devices."""
+        return latency_s(
+            columns, self.shape, self.scales[device], bytes_per_element=self.bytes_per_element
+        )
+
+
+NOISE = 0.05
+"""Standard deviation of log(estimated / measured) where the model fits well."""
+TABLES = ("rates", "half_outputs", "half_inputs", "element_macs")
+NUMBERS = ("byte_macs", "overhead_macs", "weight_copies")
+FACTORS = ("traffic", "overhead", "activation", "depthwise")
+
+
+def fit(
+    measurements: Sequence[Measurement],
+    priors: Priors,
+    *,
+    bytes_per_element: float,
+    speed_guesses: Mapping[str, float] | None = None,
+) -> Fitted:
+    """The shape and scales that explain the measurements best.
+
+    Args:
+        measurements: At least one; any number of devices.
+        priors: What is known beforehand.
+        bytes_per_element: 4 for fp32, 2 for fp16, 1 for int8.
+        speed_guesses: Where the search begins for a device, in pointwise MACs a second; found from
+            its measurements where absent.
+    """
+    problem = _Problem.of(measurements, priors, bytes_per_element)
+    start = problem.start(speed_guesses or {})
+    count = len(problem.measured)
+
+    def loss(squares: Floats) -> Floats:
+        # pseudo-Huber on the measurements only; a prior is a plain square
+        rho = np.empty((3, squares.size))
+        root = np.sqrt(1.0 + squares[:count])
+        rho[0, :count], rho[1, :count] = 2.0 * (root - 1.0), 1.0 / root
+        rho[2, :count] = -0.5 / root**3
+        rho[0, count:], rho[1, count:], rho[2, count:] = squares[count:], 1.0, 0.0
+        return rho
+
+    found = least_squares(problem.residuals, start, loss=loss, x_scale="jac", max_nfev=60)
+    return problem.fitted(found.x)
+
+
+def scale_from(
+    fitted: Fitted, measurements: Sequence[Measurement], *, like: Scale | None = None
+) -> Scale:
+    """The scale of a device with few measurements: the median ratio, all factors as given.
+
+    Args:
+        fitted: Holds the shape.
+        measurements: All of one device; one is enough.
+        like: Factors to take over; 1 each where absent.
+    """
+    scale = replace(like or Scale(macs_per_s=1.0), macs_per_s=1.0)
+    work = [
+        latency_s(one.columns, fitted.shape, scale, bytes_per_element=fitted.bytes_per_element)
+        / one.latency_s
+        for one in measurements
+    ]
+    return replace(scale, macs_per_s=float(np.exp(np.median(np.log(work)))))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Measurements sorted by device and laid end to end, and the order of the parameters."""
+
+    devices: tuple[str, ...]
+    stacks: tuple[Columns, ...]
+    """One a device."""
+    starts: tuple[NDArray[np.intp], ...]
+    measured: Floats
+    roots: Floats
+    """Square root of each measurement's weight."""
+    priors: Priors
+    bytes_per_element: float
+
+    @classmethod
+    def of(
+        cls, measurements: Sequence[Measurement], priors: Priors, bytes_per_element: float
+    ) -> _Problem:
+        devices = tuple(sorted({one.device for one in measurements}))
+        groups = [[one for one in measurements if one.device == name] for name in devices]
+        ordered = [one for group in groups for one in group]
+        return cls(
+            devices,
+            tuple(_stack([one.columns for one in group]) for group in groups),
+            tuple(
+                np.cumsum([0, *(one.columns.macs.size for one in group)])[:-1] for group in groups
+            ),
+            np.array([one.latency_s for one in ordered]),
+            np.sqrt([one.weight for one in ordered]),
+            priors,
+            bytes_per_element,
+        )
+
+    @property
+    def shape_priors(self) -> list[Prior]:
+        priors = self.priors
+        tables = [getattr(priors, name) for name in TABLES]
+        return [
+            *(prior for table in tables for prior in table.values()),
+            *(getattr(priors, name) for name in NUMBERS),
+        ]
+
+    @property
+    def factor_spreads(self) -> Floats:
+        priors = self.priors
+        return np.array([getattr(priors, f"{name}_spread") for name in FACTORS])
+
+    def start(self, guesses: Mapping[str, float]) -> Floats:
+        shape = np.zeros(len(self.shape_priors))
+        speeds = np.zeros(len(self.devices))
+        factors = np.zeros(len(self.devices) * len(FACTORS))
+        first = np.concatenate([shape, speeds, factors])
+        # with all speeds at 1 MAC/s the estimate is in MACs, and the ratio is the speed
+        ratio = np.exp(self._logs(first))
+        place = 0
+        for index, name in enumerate(self.devices):
+            count = self.starts[index].size
+            own = float(np.median(ratio[place : place + count]))
+            speeds[index] = np.log(guesses.get(name, own))
+            place += count
+        return np.concatenate([shape, speeds, factors])
+
+    def fitted(self, vector: Floats) -> Fitted:
+        """The parameters in a vector of logarithms, each as a multiple of its prior's spread."""
+        known = self.shape_priors
+        values = [
+            prior.value * float(np.exp(step * prior.spread))
+            for prior, step in zip(known, vector[: len(known)], strict=True)
+        ]
+        tables: dict[str, dict[Kind, float]] = {}
+        place = 0
+        for name in TABLES:
+            kinds = list(getattr(self.priors, name))
+            tables[name] = dict(zip(kinds, values[place : place + len(kinds)], strict=True))
+            place += len(kinds)
+        numbers = dict(zip(NUMBERS, values[place:], strict=True))
+        shape = Shape(column_blocks=self.priors.column_blocks, **tables, **numbers)  # type: ignore[arg-type]  # two kinds of value
+        speeds = np.exp(vector[len(known) : len(known) + len(self.devices)])
+        steps = vector[len(known) + len(self.devices) :].reshape(-1, len(FACTORS))
+        factors = np.exp(steps * self.factor_spreads)
+        scales = {
+            name: Scale(
+                macs_per_s=float(speed),
+                **{factor: float(value) for factor, value in zip(FACTORS, row, strict=True)},
+            )
+            for name, speed, row in zip(self.devices, speeds, factors, strict=True)
+        }
+        return Fitted(shape=shape, scales=scales, bytes_per_element=self.bytes_per_element)
+
+    def residuals(self, vector: Floats) -> Floats:
+        shape = len(self.shape_priors)
+        beyond = shape + len(self.devices)
+        logs = self._logs(vector) / NOISE * self.roots
+        return np.concatenate([logs, vector[:shape], vector[beyond:]])
+
+    def _logs(self, vector: Floats) -> Floats:
+        fitted = self.fitted(vector)
+        estimates = [
+            np.add.reduceat(
+                operator_latencies_s(
+                    stack,
+                    fitted.shape,
+                    fitted.scales[name],
+                    bytes_per_element=self.bytes_per_element,
+                ),
+                starts,
+            )
+            for name, stack, starts in zip(self.devices, self.stacks, self.starts, strict=True)
+        ]
+        logs: Floats = np.log(np.concatenate(estimates) / self.measured)
+        return logs
+
+
+def _stack(columns: Sequence[Columns]) -> Columns:
+    names = [field.name for field in fields(Columns)]
+    return Columns(*(np.concatenate([getattr(one, name) for one in columns]) for name in names))

@@ -1,0 +1,127 @@
+"""Operators as the latency model sees them, wherever they come from.
+
+A published table and an ONNX graph both end up as a tuple of `Operator`; nothing behind this file
+knows which of the two it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an operator does, as finely as its speed per multiply-accumulate differs."""
+
+    POINTWISE = "pointwise"
+    """Dense convolution with a 1x1 kernel: a matrix product of the picture as it lies."""
+    CONV_3X3 = "conv-3x3"
+    """Dense 3x3 convolution with stride 1, which several runtimes compute by Winograd."""
+    CONV_OTHER = "conv-other"
+    """Any other dense convolution, transposed ones included."""
+    DEPTHWISE = "depthwise"
+    """One filter a channel."""
+    GROUPED = "grouped"
+    """Several groups of more than one channel each."""
+    MATMUL = "matmul"
+    """A matrix product that is no convolution; also a convolution on a 1x1 picture."""
+    ATTENTION = "attention"
+    """Scaled dot-product attention as one operator."""
+    POOLING = "pooling"
+    ELEMENTWISE = "elementwise"
+    """Sums, products and other arithmetic on elements."""
+    MOVEMENT = "movement"
+    """Copies without arithmetic: concatenation, transposition, slices, resizing."""
+    NORMALIZATION = "normalization"
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+    SILU = "silu"
+    HARD_SWISH = "hard-swish"
+    """Also hard sigmoid: clipping and arithmetic without an exponential."""
+    GELU = "gelu"
+    RELU = "relu"
+    """Only where the runtime has not fused it into the operator before."""
+    QUANTIZE = "quantize"
+    """Quantize and dequantize."""
+    POSTPROCESSING = "postprocessing"
+    """Decoding of boxes and their suppression: its time depends on the picture."""
+    FREE = "free"
+    """A view: no element moves."""
+
+
+MULTIPLYING = (
+    Kind.POINTWISE,
+    Kind.CONV_3X3,
+    Kind.CONV_OTHER,
+    Kind.DEPTHWISE,
+    Kind.GROUPED,
+    Kind.MATMUL,
+    Kind.ATTENTION,
+)
+"""Kinds whose time is the greater of work and traffic."""
+
+ACTIVATIONS = (
+    Kind.SOFTMAX,
+    Kind.SIGMOID,
+    Kind.SILU,
+    Kind.HARD_SWISH,
+    Kind.GELU,
+    Kind.NORMALIZATION,
+)
+"""Kinds with a cost for each element of their output beyond moving it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One operator with all the sizes its cost is made of.
+
+    Attributes:
+        kind: Its class.
+        macs: Multiply-accumulates.
+        weight_elements: Elements of its constant tensors.
+        input_elements: Elements read, of all inputs that are no constants.
+        output_elements: Elements written.
+        kernel: Height of the kernel; 1 where there is none.
+        stride: Vertical stride; 1 where there is none.
+        input_channels: Channels read; the inner dimension of a matrix product; 0 if it has none.
+        output_channels: Channels written; the columns of a matrix product; 0 if it has none.
+    """
+
+    kind: Kind
+    macs: int
+    weight_elements: int
+    input_elements: int
+    output_elements: int
+    kernel: int = 1
+    stride: int = 1
+    input_channels: int = 0
+    output_channels: int = 0
+
+    @property
+    def elements(self) -> int:
+        """All elements that pass through memory once, if no cache keeps any."""
+        return self.weight_elements + self.input_elements + self.output_elements
+
+
+def convolution_kind(
+    *, kernel: tuple[int, int], stride: int, groups: int, channels: tuple[int, int], pixels: int
+) -> Kind:
+    """The kind of a convolution.
+
+    Args:
+        kernel: Height and width.
+        stride: Vertical stride.
+        groups: Number of groups.
+        channels: Channels in and out.
+        pixels: Height times width of the output.
+
+    >>> convolution_kind(kernel=(3, 3), stride=1, groups=32, channels=(32, 32), pixels=196)
+    <Kind.DEPTHWISE: 'depthwise'>
+    """
+    if groups > 1:
+        return Kind.DEPTHWISE if groups == channels[0] else Kind.GROUPED
+    if pixels == 1 and kernel == (1, 1):
+        return Kind.MATMUL
+    if kernel == (1, 1):
+        return Kind.POINTWISE
+    return Kind.CONV_3X3 if kernel == (3, 3) and stride == 1 else Kind.CONV_OTHER

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgedistill.cost.fitting import Measurement, Prior, Priors, fit, scale_from
+from edgedistill.cost.operators import Kind, Operator
+from edgedistill.cost.roofline import Columns, Scale, Shape, latency_s
+
+
+def pointwise(channels: int, pixels: int) -> Operator:
+    return Operator(
+        kind=Kind.POINTWISE,
+        macs=channels * channels * pixels,
+        weight_elements=channels * channels,
+        input_elements=channels * pixels,
+        output_elements=channels * pixels,
+        input_channels=channels,
+        output_channels=channels,
+    )
+
+
+def silu(elements: int) -> Operator:
+    return Operator(
+        kind=Kind.SILU,
+        macs=0,
+        weight_elements=0,
+        input_elements=elements,
+        output_elements=elements,
+    )
+
+
+def shape(**changes: object) -> Shape:
+    plain = {
+        "rates": {},
+        "half_outputs": {},
+        "half_inputs": {},
+        "weight_copies": 1.0,
+        "column_blocks": {},
+        "element_macs": {},
+        "byte_macs": 0.0,
+        "overhead_macs": 0.0,
+    }
+    return Shape(**{**plain, **changes})  # type: ignore[arg-type]  # each test changes one
+
+
+def seconds(operator: Operator, of: Shape, macs_per_s: float = 1e9) -> float:
+    return latency_s(
+        Columns.of([operator]), of, Scale(macs_per_s=macs_per_s), bytes_per_element=4.0
+    )
+
+
+def test_work_alone_is_macs_over_the_rate() -> None:
+    assert seconds(pointwise(64, 100), shape()) == pytest.approx(64 * 64 * 100 / 1e9)
+
+
+def test_at_the_half_channels_an_operator_runs_at_half_speed() -> None:
+    halved = shape(half_outputs={Kind.POINTWISE: 64.0})
+    assert seconds(pointwise(64, 100), halved) == pytest.approx(2 * 64 * 64 * 100 / 1e9)
+
+
+def test_traffic_is_the_time_where_it_is_the_longer_of_the_two() -> None:
+    moved = 4.0 * (2 * 64 * 100 + 64 * 64)
+    slow = shape(byte_macs=1000.0)
+    assert seconds(pointwise(64, 100), slow) == pytest.approx(moved * 1000.0 / 1e9)
+
+
+def test_a_picture_of_25_pixels_costs_as_much_as_one_of_32() -> None:
+    blocks = shape(column_blocks={Kind.POINTWISE: 16})
+    assert seconds(pointwise(64, 25), blocks) == pytest.approx(seconds(pointwise(64, 32), blocks))
+
+
+def test_an_activation_costs_its_traffic_its_elements_and_the_overhead() -> None:
+    of = shape(byte_macs=2.0, element_macs={Kind.SILU: 50.0}, overhead_macs=1e5)
+    assert seconds(silu(1000), of) == pytest.approx((4 * 2000 * 2.0 + 50_000 + 1e5) / 1e9)
+
+
+def priors() -> Priors:
+    return Priors(
+        rates={},
+        half_outputs={Kind.POINTWISE: Prior(10.0, 1.0)},
+        half_inputs={},
+        weight_copies=Prior(1.0, 0.0),
+        column_blocks={},
+        element_macs={Kind.SILU: Prior(50.0, 1.0)},
+        byte_macs=Prior(1e-6, 0.0),
+        overhead_macs=Prior(1e5, 1.0),
+        traffic_spread=0.0,
+        overhead_spread=0.0,
+        activation_spread=0.0,
+        depthwise_spread=0.0,
+    )
+
+
+TRUE = shape(
+    half_outputs={Kind.POINTWISE: 20.0},
+    element_macs={Kind.SILU: 90.0},
+    byte_macs=1e-6,
+    overhead_macs=3e5,
+)
+
+
+def measured(device: str, macs_per_s: float) -> list[Measurement]:
+    generator = np.random.default_rng(3)
+    found = []
+    for index in range(24):
+        channels, pixels, depth = (
+            int(generator.choice(options)) for options in ([8, 32, 128], [49, 784, 3136], [2, 9])
+        )
+        operators = [pointwise(channels, pixels), silu(channels * pixels)] * depth
+        columns = Columns.of(operators[: 2 * depth - index % 2])
+        time = latency_s(columns, TRUE, Scale(macs_per_s=macs_per_s), bytes_per_element=4.0)
+        found.append(
+            Measurement(
+                device=device, family=str(index), network=str(index), columns=columns,
+                latency_s=time,
+            )
+        )  # fmt: skip
+    return found
+
+
+def test_a_fit_finds_the_parameters_that_made_the_figures_despite_an_outlier() -> None:
+    rows = [*measured("slow", 1e9), *measured("fast", 7e9)]
+    wrong = rows[5]
+    rows[5] = Measurement(
+        device=wrong.device, family="5", network="5", columns=wrong.columns,
+        latency_s=3 * wrong.latency_s,
+    )  # fmt: skip
+    fitted = fit(rows, priors(), bytes_per_element=4.0)
+    assert fitted.shape.element_macs[Kind.SILU] == pytest.approx(90.0, rel=0.05)
+    assert fitted.shape.half_outputs[Kind.POINTWISE] == pytest.approx(20.0, rel=0.05)
+    assert fitted.scales["fast"].macs_per_s == pytest.approx(7e9, rel=0.05)
+
+
+def test_one_measurement_is_enough_to_scale_a_device() -> None:
+    fitted = fit(measured("slow", 1e9), priors(), bytes_per_element=4.0)
+    assert scale_from(fitted, measured("new", 5e9)[:1]).macs_per_s == pytest.approx(5e9, rel=0.03)
