@@ -42,12 +42,8 @@ def balanced(measurements: Iterable[Measurement]) -> list[Measurement]:
     """Weights by which no family of a device counts more than 20 rows, so that 110 drown no 5."""
     every = list(measurements)
     return [
-        Measurement(
-            device=one.device,
-            family=one.family,
-            network=one.network,
-            columns=one.columns,
-            latency_s=one.latency_s,
+        replace(
+            one,
             weight=min(
                 1.0,
                 20.0 / sum(o.device == one.device and o.family == one.family for o in every),
@@ -79,7 +75,11 @@ def held_out(
         known = [one for one in measurements if fold(one) != name]
         fitted = fit(balanced(known), priors, bytes_per_element=bytes_per_element)
         guesses += [
-            Guess(one, fitted.latency_s(one.columns, one.device), baseline(known, one))
+            Guess(
+                one,
+                fitted.latency_s(one.columns, one.device, threads=one.threads),
+                baseline(known, one),
+            )
             for one in measurements
             if fold(one) == name and asked(one) and one.device in fitted.scales
         ]
@@ -165,11 +165,15 @@ def sheet(rows: list[Measurement], device: str, source: str, peak_ratio: float) 
     known = [one for one in rows if one.device != device]
     fitted = fit(balanced(known), ONNX_RUNTIME_FP32, bytes_per_element=4.0)
     scale = fitted.scales[source]
-    scale = replace(scale, macs_per_s=scale.macs_per_s * peak_ratio)
+    scale = scale.model_copy(update={"macs_per_s": scale.macs_per_s * peak_ratio})
     moved = Fitted(shape=fitted.shape, scales={device: scale}, bytes_per_element=4.0)
     like = [one for one in known if one.device == source]
     return [
-        Guess(one, moved.latency_s(one.columns, device), baseline(like, one) / peak_ratio)
+        Guess(
+            one,
+            moved.latency_s(one.columns, device, threads=one.threads),
+            baseline(like, one) / peak_ratio,
+        )
         for one in rows
         if one.device == device
     ]

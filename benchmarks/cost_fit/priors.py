@@ -6,8 +6,9 @@ them; both are wide on purpose where `../shared/published` has enough rows to sa
 
 from __future__ import annotations
 
+from edgedistill.core.cost_shape import ScaleSpreads
+from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.fitting import Prior, Priors
-from edgedistill.cost.operators import Kind
 
 _DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
 _ELEMENTS = {
@@ -35,10 +36,9 @@ ONNX_RUNTIME_FP32 = Priors(
     element_macs=_ELEMENTS,
     byte_macs=Prior(5.0, 0.7),
     overhead_macs=Prior(2e5, 1.0),
-    traffic_spread=0.3,
-    overhead_spread=0.3,
-    activation_spread=0.2,
-    depthwise_spread=0.15,
+    serial_work_fraction=Prior(0.04, 0.7),
+    serial_traffic_fraction=Prior(0.3, 0.5),
+    spreads=ScaleSpreads(macs_per_s=0.3, traffic=0.3, overhead=0.3, activation=0.2, depthwise=0.15),
 )
 
 NCNN = Priors(
@@ -57,8 +57,7 @@ NCNN = Priors(
     element_macs={kind: Prior(prior.value / 5, 0.6) for kind, prior in _ELEMENTS.items()},
     byte_macs=Prior(1.0, 0.7),
     overhead_macs=Prior(3e4, 1.0),
-    traffic_spread=0.4,
-    overhead_spread=0.4,
-    activation_spread=0.2,
-    depthwise_spread=0.2,
+    serial_work_fraction=Prior(0.04, 0.7),
+    serial_traffic_fraction=Prior(0.3, 0.5),
+    spreads=ScaleSpreads(macs_per_s=0.3, traffic=0.4, overhead=0.4, activation=0.2, depthwise=0.2),
 )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgedistill.cost.operators import Kind, Operator
+from edgedistill.core.operator_kind import Kind
+from edgedistill.cost.operators import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,8 @@ from edgedistill.cost.roofline import Columns
 if TYPE_CHECKING:
     from pathlib import Path
 
+DEFAULT_THREADS = 4
+"""Of a row that states none: ONNX Runtime takes one a core, and these boards have four."""
 FILES = ("ops_classification.json", "ops_ncnn.json", "ops_yolobench_v3_v5.json")
 
 
@@ -85,6 +87,7 @@ class Published:
             network=network,
             columns=self.lists[file][network],
             latency_s=float(row["latency_ms"]) / 1e3,
+            threads=int(row["threads"] or DEFAULT_THREADS),
         )
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from edgedistill.core.cost_shape import CostScale, LinearScale
 from edgedistill.core.hardware import Source
 from edgedistill.core.strict import Strict
 
@@ -47,10 +48,12 @@ class IntervalFactors(Strict):
 class FittedCost(Strict):
     """Fitted parameters of the cost model for one runtime and precision, with their evidence."""
 
-    model: str
-    """Which formula the parameters belong to, with its version."""
-    parameters: dict[str, float] = Field(min_length=1)
-    """By name, the unit at the name's end."""
+    shape: str | None = None
+    """The name of the shape that the scale belongs to; absent where the unit is a linear one."""
+    scale: CostScale | None = None
+    """What the device has of its own on that shape."""
+    linear: LinearScale | None = None
+    """Instead of shape and scale: the figures of a GPU or another linear unit."""
     measurements: int = Field(ge=0)
     """How many measurements of this device were used."""
     families: int | None = Field(default=None, ge=0)
@@ -67,6 +70,16 @@ class FittedCost(Strict):
     """From the residuals of the tier."""
     tier: Tier
     """What the estimates rest on."""
+
+    @model_validator(mode="after")
+    def _is_roofline_or_linear(self) -> Self:
+        if (self.shape is None) != (self.scale is None) or (self.scale is None) == (
+            self.linear is None
+        ):
+            raise ValueError(
+                "shape and scale belong together, linear stands alone. Give one of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tier_matches_its_evidence(self) -> Self:

@@ -7,20 +7,21 @@ outlier pulls linearly, and a parameter that the data say nothing of stays where
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from edgedistill.cost.roofline import Columns, Scale, Shape, latency_s, operator_latencies_s
+from edgedistill.core.cost_shape import CostScale, CostShape, ScaleSpreads
+from edgedistill.cost.roofline import Columns, latency_s, operator_latencies_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from edgedistill.cost.operators import Kind
+    from edgedistill.core.operator_kind import Kind
 
     Floats = NDArray[np.float64]
 
@@ -35,6 +36,7 @@ class Measurement:
         network: The network's name.
         columns: Its operators.
         latency_s: What was measured, in seconds.
+        threads: How many worked.
         weight: How much it counts, 1 for a measurement that resembles no other.
     """
 
@@ -43,6 +45,7 @@ class Measurement:
     network: str
     columns: Columns
     latency_s: float
+    threads: int = 1
     weight: float = 1.0
 
 
@@ -71,31 +74,42 @@ class Priors:
     element_macs: Mapping[Kind, Prior]
     byte_macs: Prior
     overhead_macs: Prior
-    traffic_spread: float
-    overhead_spread: float
-    activation_spread: float
-    depthwise_spread: float
+    serial_work_fraction: Prior
+    serial_traffic_fraction: Prior
+    spreads: ScaleSpreads
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
     """A shape, and a scale for each device that was measured."""
 
-    shape: Shape
-    scales: Mapping[str, Scale]
+    shape: CostShape
+    scales: Mapping[str, CostScale]
     bytes_per_element: float
 
-    def latency_s(self, columns: Columns, device: str) -> float:
+    def latency_s(self, columns: Columns, device: str, *, threads: int = 1) -> float:
         """Seconds of a network on one of the devices."""
         return latency_s(
-            columns, self.shape, self.scales[device], bytes_per_element=self.bytes_per_element
+            columns,
+            self.shape,
+            self.scales[device],
+            bytes_per_element=self.bytes_per_element,
+            threads=threads,
         )
 
 
 NOISE = 0.05
 """Standard deviation of log(estimated / measured) where the model fits well."""
+_STEP = 1e-5
 TABLES = ("rates", "half_outputs", "half_inputs", "element_macs")
-NUMBERS = ("byte_macs", "overhead_macs", "weight_copies")
+NUMBERS = (
+    "byte_macs",
+    "overhead_macs",
+    "weight_copies",
+    "serial_work_fraction",
+    "serial_traffic_fraction",
+)
+FRACTIONS = ("serial_work_fraction", "serial_traffic_fraction")
 FACTORS = ("traffic", "overhead", "activation", "depthwise")
 
 
@@ -128,13 +142,15 @@ def fit(
         rho[0, count:], rho[1, count:], rho[2, count:] = squares[count:], 1.0, 0.0
         return rho
 
-    found = least_squares(problem.residuals, start, loss=loss, x_scale="jac", max_nfev=60)
+    found = least_squares(
+        problem.residuals, start, jac=problem.jacobian, loss=loss, x_scale="jac", max_nfev=60
+    )
     return problem.fitted(found.x)
 
 
 def scale_from(
-    fitted: Fitted, measurements: Sequence[Measurement], *, like: Scale | None = None
-) -> Scale:
+    fitted: Fitted, measurements: Sequence[Measurement], *, like: CostScale | None = None
+) -> CostScale:
     """The scale of a device with few measurements: the median ratio, all factors as given.
 
     Args:
@@ -142,13 +158,19 @@ def scale_from(
         measurements: All of one device; one is enough.
         like: Factors to take over; 1 each where absent.
     """
-    scale = replace(like or Scale(macs_per_s=1.0), macs_per_s=1.0)
+    scale = (like or CostScale(macs_per_s=1.0)).model_copy(update={"macs_per_s": 1.0})
     work = [
-        latency_s(one.columns, fitted.shape, scale, bytes_per_element=fitted.bytes_per_element)
+        latency_s(
+            one.columns,
+            fitted.shape,
+            scale,
+            bytes_per_element=fitted.bytes_per_element,
+            threads=one.threads,
+        )
         / one.latency_s
         for one in measurements
     ]
-    return replace(scale, macs_per_s=float(np.exp(np.median(np.log(work)))))
+    return scale.model_copy(update={"macs_per_s": float(np.exp(np.median(np.log(work))))})
 
 
 @dataclass(frozen=True)
@@ -159,6 +181,8 @@ class _Problem:
     stacks: tuple[Columns, ...]
     """One a device."""
     starts: tuple[NDArray[np.intp], ...]
+    threads: tuple[NDArray[np.intp], ...]
+    """Of each operator, by device."""
     measured: Floats
     roots: Floats
     """Square root of each measurement's weight."""
@@ -178,6 +202,12 @@ class _Problem:
             tuple(
                 np.cumsum([0, *(one.columns.macs.size for one in group)])[:-1] for group in groups
             ),
+            tuple(
+                np.concatenate(
+                    [np.full(one.columns.macs.size, one.threads, dtype=np.intp) for one in group]
+                )
+                for group in groups
+            ),
             np.array([one.latency_s for one in ordered]),
             np.sqrt([one.weight for one in ordered]),
             priors,
@@ -195,8 +225,7 @@ class _Problem:
 
     @property
     def factor_spreads(self) -> Floats:
-        priors = self.priors
-        return np.array([getattr(priors, f"{name}_spread") for name in FACTORS])
+        return np.array([getattr(self.priors.spreads, name) for name in FACTORS])
 
     def start(self, guesses: Mapping[str, float]) -> Floats:
         shape = np.zeros(len(self.shape_priors))
@@ -227,14 +256,17 @@ class _Problem:
             tables[name] = dict(zip(kinds, values[place : place + len(kinds)], strict=True))
             place += len(kinds)
         numbers = dict(zip(NUMBERS, values[place:], strict=True))
-        shape = Shape(column_blocks=self.priors.column_blocks, **tables, **numbers)  # type: ignore[arg-type]  # two kinds of value
+        for name in FRACTIONS:
+            numbers[name] = min(numbers[name], 1.0)
+        shape = CostShape.model_validate(
+            {"column_blocks": dict(self.priors.column_blocks), **tables, **numbers}
+        )
         speeds = np.exp(vector[len(known) : len(known) + len(self.devices)])
         steps = vector[len(known) + len(self.devices) :].reshape(-1, len(FACTORS))
         factors = np.exp(steps * self.factor_spreads)
         scales = {
-            name: Scale(
-                macs_per_s=float(speed),
-                **{factor: float(value) for factor, value in zip(FACTORS, row, strict=True)},
+            name: CostScale.model_validate(
+                {"macs_per_s": float(speed), **dict(zip(FACTORS, map(float, row), strict=True))}
             )
             for name, speed, row in zip(self.devices, speeds, factors, strict=True)
         }
@@ -246,6 +278,39 @@ class _Problem:
         logs = self._logs(vector) / NOISE * self.roots
         return np.concatenate([logs, vector[:shape], vector[beyond:]])
 
+    def jacobian(self, vector: Floats) -> Floats:
+        """Derivatives of the residuals by forward differences.
+
+        A device's own parameters touch its rows only, so one step moves that parameter of all
+        devices at once.
+        """
+        shape, devices = len(self.shape_priors), len(self.devices)
+        beyond = shape + devices
+        here = self._logs(vector)
+        rows = np.zeros((here.size, vector.size))
+        owner = np.repeat(np.arange(devices), [starts.size for starts in self.starts])
+        every = np.arange(here.size)
+        for place in range(shape):
+            rows[:, place] = self._slope(vector, here, [place])
+        for first in range(1 + len(FACTORS)):
+            places = (
+                shape + np.arange(devices)
+                if first == 0
+                else beyond + np.arange(devices) * len(FACTORS) + first - 1
+            )
+            rows[every, places[owner]] = self._slope(vector, here, places)
+        priors = np.eye(vector.size)[[*range(shape), *range(beyond, vector.size)]]
+        scaled = rows / NOISE * self.roots[:, None]
+        return np.concatenate([scaled, priors])
+
+    def _slope(
+        self, vector: Floats, here: Floats, places: Sequence[int] | NDArray[np.intp]
+    ) -> Floats:
+        moved = vector.copy()
+        moved[places] += _STEP
+        slope: Floats = (self._logs(moved) - here) / _STEP
+        return slope
+
     def _logs(self, vector: Floats) -> Floats:
         fitted = self.fitted(vector)
         estimates = [
@@ -255,10 +320,13 @@ class _Problem:
                     fitted.shape,
                     fitted.scales[name],
                     bytes_per_element=self.bytes_per_element,
+                    threads=threads,
                 ),
                 starts,
             )
-            for name, stack, starts in zip(self.devices, self.stacks, self.starts, strict=True)
+            for name, stack, starts, threads in zip(
+                self.devices, self.stacks, self.starts, self.threads, strict=True
+            )
         ]
         logs: Floats = np.log(np.concatenate(estimates) / self.measured)
         return logs

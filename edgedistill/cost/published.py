@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import RootModel
 
+from edgedistill.core.operator_kind import Kind
 from edgedistill.core.strict import Strict
-from edgedistill.cost.operators import Kind, Operator
+from edgedistill.cost.operators import Operator
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:

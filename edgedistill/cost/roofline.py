@@ -18,65 +18,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.cost.operators import MULTIPLYING, Kind, Operator
+from edgedistill.core.operator_kind import MULTIPLYING, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from edgedistill.core.cost_shape import CostScale, CostShape
+    from edgedistill.cost.operators import Operator
+
     Floats = NDArray[np.float64]
 
 _COUNTED = tuple(kind for kind in Kind if kind not in (Kind.FREE, Kind.POSTPROCESSING))
 _DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """What devices of one runtime, precision and ISA level share.
-
-    Attributes:
-        rates: Speed of each multiplying kind, relative to pointwise convolution. A kind that is
-            absent has speed 1.
-        half_outputs: Output channels at which a kind reaches half its speed; 0 where absent. What
-            the packing of the picture costs is shared by all of them.
-        half_inputs: The same for input channels: what writing the result costs.
-        weight_copies: How often a 3x3 stride-1 convolution's weight passes through memory, in
-            multiples of its size: Winograd's transformed weights are 16/9 to 64/9 as large.
-        column_blocks: Pixels that all threads compute at once, by kind; a picture is padded up to a
-            multiple.
-        element_macs: Cost of one output element by kind, in pointwise multiply-accumulates.
-        byte_macs: Pointwise multiply-accumulates in the time that one byte takes.
-        overhead_macs: Pointwise multiply-accumulates in the time that any operator costs.
-    """
-
-    rates: Mapping[Kind, float]
-    half_outputs: Mapping[Kind, float]
-    half_inputs: Mapping[Kind, float]
-    weight_copies: float
-    column_blocks: Mapping[Kind, int]
-    element_macs: Mapping[Kind, float]
-    byte_macs: float
-    overhead_macs: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """What a device has of its own; 1 is what the shape expects.
-
-    Attributes:
-        macs_per_s: Speed of a wide pointwise convolution.
-        traffic: Factor on the time of a byte.
-        overhead: Factor on the overhead of an operator.
-        activation: Factor on the cost of an element.
-        depthwise: Factor on the speed of depthwise convolution.
-    """
-
-    macs_per_s: float
-    traffic: float = 1.0
-    overhead: float = 1.0
-    activation: float = 1.0
-    depthwise: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -127,9 +82,22 @@ _DEPTHWISE = KINDS.index(Kind.DEPTHWISE)
 
 
 def operator_latencies_s(
-    columns: Columns, shape: Shape, scale: Scale, *, bytes_per_element: float
+    columns: Columns,
+    shape: CostShape,
+    scale: CostScale,
+    *,
+    bytes_per_element: float,
+    threads: NDArray[np.intp] | int = 1,
 ) -> Floats:
-    """Seconds of each operator, [operators]."""
+    """Seconds of each operator, [operators].
+
+    Args:
+        columns: The operators, of one network or of several laid end to end.
+        shape: What the runtime has in common on all devices.
+        scale: What the device has of its own.
+        bytes_per_element: Bytes of a number.
+        threads: Of the whole, or of each operator.
+    """
     rates = _by_kind(shape.rates, 1.0)
     rates[_DEPTHWISE] *= scale.depthwise
     kinds = columns.kinds
@@ -140,15 +108,26 @@ def operator_latencies_s(
         + _by_kind(shape.half_inputs, 0.0)[kinds] / columns.channels_in
     )
     blocks = _by_kind(shape.column_blocks, 1.0)[kinds]
-    work = columns.macs / rates[kinds] * packing * padding(columns.pixels, blocks)
+    shared_work = amdahl(shape.serial_work_fraction, threads)
+    shared_traffic = amdahl(shape.serial_traffic_fraction, threads)
+    work = columns.macs / rates[kinds] * packing * padding(columns.pixels, blocks) * shared_work
     copies = np.where(kinds == _WINOGRAD, shape.weight_copies, 1.0)
     elements = columns.moved + columns.weights * copies
-    traffic = elements * bytes_per_element * shape.byte_macs * scale.traffic
+    traffic = elements * bytes_per_element * shape.byte_macs * scale.traffic * shared_traffic
     roof = np.where(_MULTIPLYING[kinds], np.maximum(work, traffic), traffic)
-    activation = columns.outputs * costs[kinds] * scale.activation
+    activation = columns.outputs * costs[kinds] * scale.activation * shared_work
     overhead = shape.overhead_macs * scale.overhead
     seconds: Floats = (roof + overhead + activation) / scale.macs_per_s
     return seconds
+
+
+def amdahl(serial: float, threads: NDArray[np.intp] | int) -> NDArray[np.float64] | float:
+    """Time on some threads as a part of the time on one (Amdahl 1967).
+
+    >>> amdahl(0.25, 3)
+    0.5
+    """
+    return serial + (1.0 - serial) / threads
 
 
 def padding(pixels: Floats, block: Floats) -> Floats:
@@ -166,7 +145,16 @@ def _by_kind(values: Mapping[Kind, float], absent: float) -> Floats:
     return np.array([values.get(kind, absent) for kind in KINDS])
 
 
-def latency_s(columns: Columns, shape: Shape, scale: Scale, *, bytes_per_element: float) -> float:
+def latency_s(
+    columns: Columns,
+    shape: CostShape,
+    scale: CostScale,
+    *,
+    bytes_per_element: float,
+    threads: int = 1,
+) -> float:
     """Seconds of a whole network at batch 1, one operator after another."""
-    parts = operator_latencies_s(columns, shape, scale, bytes_per_element=bytes_per_element)
+    parts = operator_latencies_s(
+        columns, shape, scale, bytes_per_element=bytes_per_element, threads=threads
+    )
     return float(parts.sum())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgedistill.core.cost_shape import CostScale
 from edgedistill.core.fitted import FittedCost
 from edgedistill.core.hardware import Cluster, PowerMode
 from edgedistill.core.profile import TargetProfile
@@ -14,8 +15,8 @@ from edgedistill.core.target_check import TargetsCheck, rows_of
 from edgedistill.errors import Fault, InputError
 
 COST: dict[str, Any] = {
-    "model": "operators-1",
-    "parameters": {"pointwise_gmacs_per_s": 12.5, "operator_overhead_ms": 0.01},
+    "shape": "onnxruntime-cpu-fp32",
+    "scale": {"macs_per_s": 3.1e9, "traffic": 1.1},
     "measurements": 154,
     "families": 2,
     "threads": [1],
@@ -88,7 +89,7 @@ def test_a_whole_profile_reads_and_reads_back() -> None:
     profile = TargetProfile.read(PROFILE, file="p")
     assert TargetProfile.read(plain(profile), file="p") == profile
     assert profile.isa_level == "dotprod"
-    assert profile.runtimes["cpu"].cost["fp32"].parameters["pointwise_gmacs_per_s"] == 12.5
+    assert profile.runtimes["cpu"].cost["fp32"].scale == CostScale(macs_per_s=3.1e9, traffic=1.1)
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -123,8 +124,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("runtimes/cpu/cost", {"fp32": {**COST, "sources": []}}, "sources"),
         (
             "runtimes/cpu/cost",
-            {"fp32": {**COST, "parameters": {"overhead_ms": float("nan")}}},
-            "overhead_ms: is not a finite number",
+            {"fp32": {**COST, "scale": {"macs_per_s": float("nan")}}},
+            "macs_per_s: is not a finite number",
         ),
         ("runtimes/cpu/cost", {"fp32": {**COST, "interval": {"low": 1.2, "high": 1.1}}}, "low"),
         ("converted_runtimes/ncnn/precisions", ["int8"], "int8_reason belong together"),

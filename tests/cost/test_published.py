@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgedistill.cost.operators import Kind, Operator
+from edgedistill.core.operator_kind import Kind
+from edgedistill.cost.operators import Operator
 from edgedistill.cost.published import read_operator_lists
 from edgedistill.errors import InputError
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgedistill.core.cost_shape import CostScale, CostShape, ScaleSpreads
+from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.fitting import Measurement, Prior, Priors, fit, scale_from
-from edgedistill.cost.operators import Kind, Operator
-from edgedistill.cost.roofline import Columns, Scale, Shape, latency_s
+from edgedistill.cost.operators import Operator
+from edgedistill.cost.roofline import Columns, latency_s
 
 
 def pointwise(channels: int, pixels: int) -> Operator:
@@ -30,7 +32,7 @@ def silu(elements: int) -> Operator:
     )
 
 
-def shape(**changes: object) -> Shape:
+def shape(**changes: object) -> CostShape:
     plain = {
         "rates": {},
         "half_outputs": {},
@@ -41,12 +43,12 @@ def shape(**changes: object) -> Shape:
         "byte_macs": 0.0,
         "overhead_macs": 0.0,
     }
-    return Shape(**{**plain, **changes})  # type: ignore[arg-type]  # each test changes one
+    return CostShape(**{**plain, **changes})  # type: ignore[arg-type]  # each test changes one
 
 
-def seconds(operator: Operator, of: Shape, macs_per_s: float = 1e9) -> float:
+def seconds(operator: Operator, of: CostShape, macs_per_s: float = 1e9) -> float:
     return latency_s(
-        Columns.of([operator]), of, Scale(macs_per_s=macs_per_s), bytes_per_element=4.0
+        Columns.of([operator]), of, CostScale(macs_per_s=macs_per_s), bytes_per_element=4.0
     )
 
 
@@ -85,10 +87,11 @@ def priors() -> Priors:
         element_macs={Kind.SILU: Prior(50.0, 1.0)},
         byte_macs=Prior(1e-6, 0.0),
         overhead_macs=Prior(1e5, 1.0),
-        traffic_spread=0.0,
-        overhead_spread=0.0,
-        activation_spread=0.0,
-        depthwise_spread=0.0,
+        serial_work_fraction=Prior(0.0, 0.0),
+        serial_traffic_fraction=Prior(0.0, 0.0),
+        spreads=ScaleSpreads(
+            macs_per_s=0.3, traffic=0.0, overhead=0.0, activation=0.0, depthwise=0.0
+        ),
     )
 
 
@@ -109,7 +112,7 @@ def measured(device: str, macs_per_s: float) -> list[Measurement]:
         )
         operators = [pointwise(channels, pixels), silu(channels * pixels)] * depth
         columns = Columns.of(operators[: 2 * depth - index % 2])
-        time = latency_s(columns, TRUE, Scale(macs_per_s=macs_per_s), bytes_per_element=4.0)
+        time = latency_s(columns, TRUE, CostScale(macs_per_s=macs_per_s), bytes_per_element=4.0)
         found.append(
             Measurement(
                 device=device, family=str(index), network=str(index), columns=columns,

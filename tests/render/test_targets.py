@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from edgedistill.core.cost_shape import CostScale
 from edgedistill.core.fitted import FitError, FittedCost, IntervalFactors
 from edgedistill.core.hardware import Cluster, PowerMode
 from edgedistill.core.profile import Precision, Runtime, TargetProfile
 from edgedistill.render.targets import WIDTH, target_page
 
 COST = FittedCost(
-    model="operators-1",
-    parameters={"overhead_ms": 0.1},
+    shape="onnxruntime-cpu-fp32",
+    scale=CostScale(macs_per_s=3.1e9),
     measurements=154,
     sources=("Deeplite YOLOBench (Apache-2.0)",),
     fitted_on="2026-11-22",
