@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edgedistill.app.road import Branch, Road, TargetRoad
     from edgedistill.bench.samples import Samples
     from edgedistill.core.budget import Budget
+    from edgedistill.core.profile import TargetProfile
     from edgedistill.core.report import Choice, Latency, Step
     from edgedistill.data import Dataset
     from edgedistill.tasks import Evaluation
@@ -78,9 +79,16 @@ def assemble(
         conditions=clerk.samples.conditions if clerk.samples else None,
         class_names=clerk.dataset.class_names,
         preprocessing=plain(clerk.dataset.preprocessing),
-        notes=notes,
+        notes=(*notes, *_budget_notes(profile, resolved.recipe.targets[target].budget)),
         provenance=_provenance(resolved, road, clerk.dataset, target),
     )
+
+
+def _budget_notes(profile: TargetProfile, budget: Budget) -> tuple[str, ...]:
+    default = profile.default_budget
+    if default is None or budget != default.limits:
+        return ()
+    return (f"The budget is the profile's default. {default.reason}",)
 
 
 def _student_results(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgedistill.core.evidence import Evidence
 from edgedistill.core.report import Choice
 from edgedistill.units import format_percent
 
@@ -31,8 +32,8 @@ def choose(
     Args:
         fp32: The last fp32 row.
         int8: The int8 row, or None where the target runs no int8 or the recipe left it out.
-        speedup: Median latency of fp32 over that of int8, from interleaved rounds on the device;
-            None where nothing was measured.
+        speedup: Median latency of fp32 over that of int8, from interleaved rounds on the device
+            or from estimates; None where there is neither.
         budget: The target's budget; only its accuracy limits count here.
         runtime: The target's runtime, whose default decides where measurement cannot.
     """
@@ -49,18 +50,19 @@ def choose(
     if speedup is None:
         default = int8 if runtime.default_precision == "int8" else fp32
         reason = (
-            "no latency was measured on this device, so the profile's documented default "
-            f"({runtime.default_precision}) ships"
+            "no latency was measured on this device and none is estimated, so the profile's "
+            f"documented default ({runtime.default_precision}) ships"
         )
         return _ship(default, decided=False, reason=reason)
     ratio = f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
+    here = "by the estimates" if speedup.evidence == Evidence.ESTIMATED else "here"
     if speedup.low > 1.0:
-        return _ship(int8, decided=True, reason=f"int8 is {ratio} as fast as fp32 here")
+        return _ship(int8, decided=True, reason=f"int8 is {ratio} as fast as fp32 {here}")
     if speedup.high < 1.0:
-        return _ship(fp32, decided=True, reason=f"int8 is only {ratio} as fast as fp32 here")
+        return _ship(fp32, decided=True, reason=f"int8 is only {ratio} as fast as fp32 {here}")
     default = int8 if runtime.default_precision == "int8" else fp32
     reason = (
-        f"int8 is {ratio} as fast as fp32: too close to tell, so the profile's documented "
+        f"int8 is {ratio} as fast as fp32 {here}: too close to tell, so the profile's documented "
         f"default ({runtime.default_precision}) ships"
     )
     return _ship(default, decided=False, reason=reason)

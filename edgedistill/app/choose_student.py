@@ -3,14 +3,14 @@
 Each student enters with the one of its own steps that would ship (`app.choose`). Then:
 
 1. Where the budget limits accuracy: of those that keep its limits on accuracy and size, the
-   fastest by its median from interleaved rounds. One that the measurement cannot tell from the
-   fastest goes before it if the recipe has it earlier. Where nothing was measured, the fewest
-   multiply-accumulates decide.
-2. Where it does not: the most accurate of those that keep its limits on latency and size.
+   fastest by its median from interleaved rounds, or by its estimate where the device is not at
+   hand. One that the figures cannot tell from the fastest goes before it if the recipe has it
+   earlier. Where nothing was measured or estimated, the fewest multiply-accumulates decide.
+2. Where it does not: the most accurate of those that keep its other limits.
 3. Where none keeps the limits: the most accurate of all, and the reason says so.
 
 Equal figures go to the earlier in the recipe. A limit on accuracy is held against the value, as
-within one student; one on latency or size against the whole interval, as by the gate.
+within one student; any other against the whole interval, as by the gate.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def choose_student(
     Args:
         contenders: The students in the recipe's order, at least one.
         speedup: Of the student named first against the one named second: the second's median
-            latency over the first's, from interleaved rounds on the device; None where nothing
-            was measured.
+            latency over the first's, from interleaved rounds on the device or from estimates;
+            None where there is neither.
         budget: The target's budget.
     """
     keepers = [one for one in contenders if _broken(one.row, budget) is None]
@@ -96,7 +96,8 @@ def _fastest(keepers: Sequence[Contender], speedup: Callable[[str, str], Quantit
         ranked = sorted(keepers, key=lambda one: macs(one.row))
         counts = {one.name: format_count(macs(one.row)) for one in keepers}
         reason = _ahead("the fewest multiply-accumulates", ranked, counts)
-        return _Best(ranked[0], decided=False, reason=f"{reason}, and no latency was measured here")
+        reason += ", and no latency was measured or estimated here"
+        return _Best(ranked[0], decided=False, reason=reason)
     ranked = sorted(keepers, key=lambda one: medians[one.name])
     fastest, *rest = ranked
     close = [one for one in rest if not _slower(speedup(fastest.name, one.name))]
@@ -106,7 +107,7 @@ def _fastest(keepers: Sequence[Contender], speedup: Callable[[str, str], Quantit
         return _Best(fastest, decided=True, reason=reason)
     winner = min((fastest, *close), key=keepers.index)
     names = ", ".join(f"{one.name} ({written[one.name]})" for one in (fastest, *close))
-    reason = f"the measurement cannot tell {names} apart, so the first in the recipe ships"
+    reason = f"the figures cannot tell {names} apart, so the first in the recipe ships"
     return _Best(winner, decided=False, reason=reason)
 
 
@@ -150,5 +151,6 @@ def _broken(row: Row, budget: Budget) -> str | None:
 def _kinds(budget: Budget) -> tuple[Kind, ...]:
     """The kinds of limits that count here and that the budget has."""
     has = {limit.kind for limit in LIMITS if getattr(budget, limit.budget) is not None}
-    counted: tuple[Kind, ...] = ("accuracy" if "accuracy" in has else "latency", "size")
+    first: Kind = "accuracy" if "accuracy" in has else "latency"
+    counted: tuple[Kind, ...] = (first, "size", "memory", "energy")
     return tuple(kind for kind in counted if kind in has)

@@ -113,7 +113,7 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
                 )
             )
         faults.extend(_runtime_faults(target, profile, file, field))
-        profiles[profile.name], targets[profile.name] = profile, target
+        profiles[profile.name], targets[profile.name] = profile, _with_budget(target, profile)
     if faults:
         raise InputError(*faults)
     resolved = recipe.model_copy(
@@ -126,6 +126,13 @@ def resolve(recipe: Recipe, *, file: str | Path, base: Path) -> Resolved:
         }
     )
     return Resolved(recipe=resolved, profiles=profiles)
+
+
+def _with_budget(target: Target, profile: TargetProfile) -> Target:
+    """The target with the profile's default budget where the recipe gives it none."""
+    if "budget" in target.model_fields_set or profile.default_budget is None:
+        return target
+    return target.model_copy(update={"budget": profile.default_budget.limits})
 
 
 def _runtime_faults(

@@ -32,6 +32,10 @@ class Budget(Strict):
     """No group of people or things may lose more accuracy than this against the teacher."""
     max_size_mb: float | None = Field(default=None, gt=0)
     """The model file may not be larger than this (10^6 bytes)."""
+    max_peak_memory_mb: float | None = Field(default=None, gt=0)
+    """One inference may not add more than this to the memory of a process (10^6 bytes)."""
+    max_energy_mj: float | None = Field(default=None, gt=0)
+    """One inference may not take more energy than this, in millijoules."""
     evidence: Literal["measured", "estimated"] = "measured"
-    """Whether a latency budget wants a measurement on the device, or an estimate whose whole
-    interval is inside is enough."""
+    """Whether a budget on latency, memory or energy wants a measurement on the device, or an
+    estimate whose whole interval is inside is enough."""

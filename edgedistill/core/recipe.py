@@ -184,6 +184,7 @@ class Target(Strict):
     """One device, its budget, and what it wants done otherwise than the rest."""
 
     budget: Budget = Budget()
+    """Its limits; the profile's default ones where absent."""
     runtime: str | None = None
     """One of the profile's runtimes; its default where absent."""
     stages: Stages | None = None

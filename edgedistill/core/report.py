@@ -76,6 +76,12 @@ class Row(Strict):
     """Absent for a teacher behind an endpoint, as the next two."""
     macs: Quantity | None
     parameters: Quantity | None
+    peak_memory_mb: Quantity | None = None
+    """What one inference adds to the memory of a process (10^6 bytes); absent where it cannot be
+    told."""
+    energy_mj: Quantity | None = None
+    """Energy of one inference in millijoules; absent where the profile has no power figures or
+    there is no latency."""
     int8: Int8Check | None = None
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.verdict import Check, Outcome, Verdict
-from edgedistill.gate.limits import ACCEPTED, LIMITS, PROVE
+from edgedistill.gate.limits import ACCEPTED, ESTIMABLE, LIMITS, PROVE
 from edgedistill.gate.wording import describe, more_samples
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def _check(report: Report, budget: Budget, limit: Limit, bound: float) -> Check:
     outcome = compare(figure, bound, at_least=limit.side == "at least")
     words = describe(figure, limit, bound)
     if outcome is Outcome.UNJUDGED:
-        settle = more_samples(figure, bound)
+        settle = PROVE[limit.kind] if _estimated(figure) else more_samples(figure, bound)
         return _unjudged(limit, bound, figure, f"{words}: the limit lies inside. {settle}")
     disturbed = limit.kind == "latency" and not (row.latency and row.latency.stable)
-    if outcome is Outcome.FAIL and disturbed and figure.evidence != Evidence.ESTIMATED:
+    if outcome is Outcome.FAIL and disturbed and not _estimated(figure):
         reason = (
             f"{words}: outside, but the machine was disturbed while measuring. "
             "Measure again when nothing else runs"
@@ -95,7 +95,7 @@ def _not_a_number(bound: float, figure: Quantity) -> str | None:
 
 def _doubt(report: Report, budget: Budget, limit: Limit, figure: Quantity) -> str | None:
     """Why the figure may not be used for this limit, or None where it may."""
-    if limit.kind == "latency" and figure.evidence == Evidence.ESTIMATED:
+    if limit.kind in ESTIMABLE and _estimated(figure):
         if budget.evidence == "estimated":
             return None
         return (
@@ -124,7 +124,16 @@ def _missing(report: Report, limit: Limit, row: Row) -> str:
             f"no latency was measured on {report.target} and none was estimated. "
             f"{PROVE[limit.kind]}"
         )
+    if limit.kind == "latency" and row.latency and _estimated(row.latency.p50_ms):
+        return (
+            f"the report has no {limit.title}: an estimate speaks of the median only. "
+            f"{PROVE[limit.kind]}, or set a limit on latency_p50_ms"
+        )
     return f"the report has no {limit.title}. {limit.settle}"
+
+
+def _estimated(figure: Quantity) -> bool:
+    return figure.evidence == Evidence.ESTIMATED
 
 
 def _unjudged(limit: Limit, bound: float, figure: Quantity | None, reason: str) -> Check:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Row
 
-Kind = Literal["latency", "accuracy", "size"]
+Kind = Literal["latency", "accuracy", "size", "memory", "energy"]
 
 ACCEPTED: dict[Kind, frozenset[Evidence]] = {
     # A stand-in's and an emulator's milliseconds say nothing about the device.
@@ -25,8 +25,13 @@ ACCEPTED: dict[Kind, frozenset[Evidence]] = {
     "size": frozenset(
         {Evidence.COUNTED, Evidence.MEASURED_ON_DEVICE, Evidence.MEASURED_ON_STAND_IN}
     ),
+    "memory": frozenset({Evidence.MEASURED_ON_DEVICE}),
+    "energy": frozenset({Evidence.MEASURED_ON_DEVICE}),
 }
-"""By which evidence a figure of a kind may be judged; a budget may also accept an estimate."""
+"""By which evidence a figure of a kind may be judged."""
+
+ESTIMABLE: frozenset[Kind] = frozenset({"latency", "memory", "energy"})
+"""Kinds for which a budget may accept an estimate as well."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ PROVE: dict[Kind, str] = {
     "latency": "Measure on the device itself (stage benchmark)",
     "accuracy": "Evaluate the model on labelled validation samples",
     "size": "Give the model file's own size",
+    "memory": "Measure the process on the device itself",
+    "energy": "Measure on the device itself, with a meter",
 }
 """What to do where the evidence for a figure of a kind is not enough."""
 
@@ -128,6 +135,24 @@ LIMITS: tuple[Limit, ...] = (
         unit="MB",
         figure=lambda row: row.size_mb,
         settle=PROVE["size"],
+    ),
+    Limit(
+        budget="max_peak_memory_mb",
+        title="memory that one inference adds",
+        kind="memory",
+        side="at most",
+        unit="MB",
+        figure=lambda row: row.peak_memory_mb,
+        settle=PROVE["memory"],
+    ),
+    Limit(
+        budget="max_energy_mj",
+        title="energy of one inference",
+        kind="energy",
+        side="at most",
+        unit="mJ",
+        figure=lambda row: row.energy_mj,
+        settle="Give the profile power figures, and measure the latency or accept an estimate",
     ),
 )
 """In the order in which a verdict lists them."""

@@ -48,7 +48,7 @@ def factor(figure: Quantity | None) -> str:
 
 
 def megabytes(figure: Quantity | None) -> str:
-    """A size with four figures.
+    """A size with four figures, and its interval where it is no counted one.
 
     >>> from edgedistill.core.evidence import counted
     >>> megabytes(counted(0.123456, "x"))
@@ -56,7 +56,14 @@ def megabytes(figure: Quantity | None) -> str:
     """
     if figure is None:
         return ABSENT
-    return f"{figure.value:.4g} MB"
+    return f"{figure.value:.4g} MB{_interval(figure, 1, '.4g')}"
+
+
+def millijoules(figure: Quantity | None) -> str:
+    """An energy in millijoules with its interval."""
+    if figure is None:
+        return ABSENT
+    return f"{figure.value:.4g} mJ{_interval(figure, 1, '.4g')}"
 
 
 def count(figure: Quantity | None) -> str:

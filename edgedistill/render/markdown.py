@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgedistill.core.evidence import Evidence
 from edgedistill.render import figures
 from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
 
 if TYPE_CHECKING:
+    from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Check, Verdict
 
@@ -25,6 +27,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *_verdict(verdict),
         *_students(report),
         *_waterfall(report),
+        *_takes(report),
         *learning_sections(report.learning),
         *_damage(report),
         *_choice(report),
@@ -79,7 +82,8 @@ def _students(report: Report) -> list[str]:
         f"![Accuracy against cost of every network]({PARETO_FILE})",
         "Each student is the one of its steps that would ship if it were alone. On the front is "
         f"what no network here{among} beats: at least as accurate and as fast, "
-        "and better in one. Where nothing was measured, multiply-accumulates stand for latency.",
+        "and better in one. Where a latency is neither measured nor estimated, "
+        "multiply-accumulates stand for it.",
     ]
 
 
@@ -121,14 +125,40 @@ def _legend(report: Report) -> str:
     if not latencies:
         lines.append("No latency: nothing was measured on this target and nothing was estimated.")
         return "\n\n".join(lines)
-    p50 = latencies[-1].p50_ms
-    lines.append(
-        f"Latency of one inference in milliseconds from {p50.samples} runs each, with "
-        f"{100 * p50.confidence:.3g} % interval. {told(p50.method)}"
-    )
+    lines += dict.fromkeys(_latency_legend(latency.p50_ms) for latency in latencies)
     if not all(latency.stable for latency in latencies):
         lines.append("**The machine was disturbed while measuring**: latencies are uncertain.")
     return "\n\n".join(lines)
+
+
+def _latency_legend(p50: Quantity) -> str:
+    interval = f"with {100 * p50.confidence:.3g} % interval. {told(p50.method)}"
+    if p50.evidence == Evidence.ESTIMATED:
+        return f"Latency of one inference in milliseconds, estimated, {interval}"
+    return f"Latency of one inference in milliseconds from {p50.samples} runs each, {interval}"
+
+
+def _takes(report: Report) -> list[str]:
+    """Memory and energy, where any of them can be told."""
+    rows = [row for row in report.rows if row.peak_memory_mb or row.energy_mj]
+    if not rows:
+        return []
+    cells = (
+        (
+            _step(report, row),
+            figures.megabytes(row.peak_memory_mb),
+            figures.evidence(row.peak_memory_mb),
+            figures.millijoules(row.energy_mj),
+            figures.evidence(row.energy_mj),
+        )
+        for row in rows
+    )
+    told_by = [one for row in rows for one in (row.peak_memory_mb, row.energy_mj) if one]
+    return [
+        "## Memory and energy",
+        table(("Step", "Peak memory", "Evidence", "Energy of one inference", "Evidence"), cells),
+        "\n".join(f"- {told(method)}" for method in dict.fromkeys(one.method for one in told_by)),
+    ]
 
 
 def _damage(report: Report) -> list[str]:

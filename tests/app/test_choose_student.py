@@ -130,7 +130,7 @@ def test_where_nothing_was_measured_the_fewest_multiply_accumulates_ship() -> No
     )
     assert (choice.student, choice.decided) == ("small", False)
     assert "small has the fewest multiply-accumulates, 1 M, before same with 1 M" in choice.reason
-    assert "no latency was measured here" in choice.reason
+    assert "no latency was measured or estimated here" in choice.reason
 
 
 def test_where_none_keeps_the_accuracy_the_most_accurate_ships_and_the_reason_says_so() -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgedistill.app.resolve import read_recipe
+from edgedistill.core.budget import Budget
 from edgedistill.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,6 +58,22 @@ def test_targets_are_chosen_and_keep_their_budget(tmp_path: Path) -> None:
     recipe = read_recipe(_write(tmp_path), targets=("host", "raspberry-pi-4")).recipe
     assert recipe.targets["host"].budget.max_size_mb == 1.0
     assert list(recipe.targets) == ["host", "raspberry-pi-4"]
+
+
+def test_a_target_without_a_budget_takes_the_profiles_own(tmp_path: Path) -> None:
+    resolved = read_recipe(_write(tmp_path), targets=("host", "raspberry-pi-4"))
+    default = resolved.profiles["raspberry-pi-4"].default_budget
+    assert default is not None
+    assert resolved.recipe.targets["raspberry-pi-4"].budget == default.limits
+    lock = tmp_path / "recipe.lock.yaml"
+    lock.write_text(resolved.lock())
+    assert read_recipe(lock).lock() == resolved.lock()
+
+
+def test_an_empty_budget_is_a_budget(tmp_path: Path) -> None:
+    settings = ("targets={raspberry-pi-4: {budget: {}}}",)
+    recipe = read_recipe(_write(tmp_path), settings=settings, targets=("raspberry-pi-4",)).recipe
+    assert recipe.targets["raspberry-pi-4"].budget == Budget()
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def build_report(
     worst_class: Quantity | None = None,
     worst_group: Quantity | None = None,
     size_mb: float = 0.5,
+    peak_memory: Quantity | None = None,
+    energy: Quantity | None = None,
     **changes: Any,
 ) -> Report:
     stable = changes.pop("stable", True)
@@ -59,6 +61,8 @@ def build_report(
         size_mb=counted(size_mb, "bytes of the file"),
         macs=counted(1e6, "graph"),
         parameters=counted(1e5, "graph"),
+        peak_memory_mb=peak_memory,
+        energy_mj=energy,
     )
     fields: dict[str, Any] = {
         "schema_version": 1,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from edgedistill.core.evidence import Evidence
-from edgedistill.core.report import Choice
+from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.report import Choice, Latency
 from edgedistill.core.verdict import Check, Outcome, Verdict
 from edgedistill.render.escaping import escape
 from edgedistill.render.markdown import report_markdown
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
 
-    from edgedistill.core.report import Report
+    from edgedistill.core.report import Report, Row
 
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -235,3 +235,44 @@ def test_a_teacher_behind_an_endpoint_has_its_accuracy_and_the_absent_sign(
     assert "Model int8 (SHA-256)" in text
     several = report_markdown(make_asked_report(make_students()), verdict)
     assert "the teacher among them" not in several
+
+
+def test_an_estimate_says_so_and_no_runs_are_claimed(make_report: Callable[..., Report]) -> None:
+    report = make_report()
+    rows = tuple(_estimated(row) for row in report.rows)
+    report = report.model_copy(update={"rows": rows, "conditions": None})
+    page = report_markdown(report, verdict_of(report))
+    assert "estimated, with 90 % interval" in page
+    assert "runs each" not in page
+
+
+def test_memory_and_energy_stand_with_interval_and_method(
+    make_report: Callable[..., Report],
+) -> None:
+    report = make_report()
+    assert "## Memory and energy" not in report_markdown(report, verdict_of(report))
+    figure = _estimate(8.0, 10.0, 12.0)
+    rows = tuple(
+        row.model_copy(update={"peak_memory_mb": figure, "energy_mj": figure})
+        for row in report.rows
+    )
+    page = report_markdown(report.model_copy(update={"rows": rows}), verdict_of(report))
+    assert "| 10 MB (8 to 12) | estimated | 10 mJ (8 to 12) | estimated |" in page
+    assert page.count("- operators on a roofline") == 1
+
+
+def _estimate(low: float, value: float, high: float) -> Quantity:
+    return Quantity(
+        value=value,
+        low=low,
+        high=high,
+        confidence=0.9,
+        evidence=Evidence.ESTIMATED,
+        samples=154,
+        method="operators on a roofline",
+    )
+
+
+def _estimated(row: Row) -> Row:
+    latency = Latency(p50_ms=_estimate(1.5, 2.0, 2.6), stable=True)
+    return row.model_copy(update={"latency": latency})
