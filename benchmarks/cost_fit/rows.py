@@ -6,8 +6,6 @@ import csv
 import re
 from typing import TYPE_CHECKING
 
-from residuals import with_sums
-
 from edgedistill.cost.fitting import Measurement
 from edgedistill.cost.published import read_operator_lists
 from edgedistill.cost.roofline import Columns
@@ -26,7 +24,7 @@ class Published:
     def __init__(self, folder: Path) -> None:
         self.lists = {
             name: {
-                network: Columns.of(with_sums(operators) if "yolobench" in name else operators)
+                network: Columns.of(operators)
                 for network, operators in read_operator_lists(folder / name).items()
             }
             for name in FILES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,8 @@ class ShapeDocument(Strict):
     efficiency: float = Field(gt=0)
     """Speed of a wide pointwise convolution on one thread as a part of the core's peak; the median
     of the devices measured. Peak: fp32 multiply-accumulates a second of one core."""
+    core_efficiencies: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """The same by the core's name, for instance Cortex-A53, where its kind was measured."""
     spreads: ScaleSpreads
     """How far devices differ."""
     intervals: dict[Tier, IntervalFactors] = Field(min_length=1)
@@ -48,3 +50,7 @@ class ShapeDocument(Strict):
     """Where the measurements stand: publication, reference, licence."""
     fitted_on: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     """The day of the fit, year-month-day."""
+
+    def efficiency_of(self, core: str) -> float:
+        """Part of its peak that a core reaches: its own kind's where measured, else the median."""
+        return self.core_efficiencies.get(core, self.efficiency)

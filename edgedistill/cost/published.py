@@ -1,4 +1,8 @@
-"""Published operator lists (JSON: network name to its operators) as tuples of `Operator`."""
+"""Published operator lists (JSON: network name to its operators) as tuples of `Operator`.
+
+A list that holds no sum at all gets its residual sums back (`residual_sums.py`), so that it and the
+graph of the same network in a file cost the same.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pydantic import RootModel
 from edgedistill.core.operator_kind import Kind
 from edgedistill.core.strict import Strict
 from edgedistill.cost.operators import Operator
+from edgedistill.cost.residual_sums import with_residual_sums
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -87,7 +92,7 @@ def read_operator_lists(file: Path) -> dict[str, tuple[Operator, ...]]:
                     )
                     for fault in error.faults
                 ]
-        lists[network] = tuple(operators)
+        lists[network] = with_residual_sums(operators)
     if faults:
         raise InputError(*faults)
     return lists
