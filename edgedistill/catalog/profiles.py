@@ -105,15 +105,23 @@ def _read(path: Path, host: HostFacts | None) -> TargetProfile:
     return complete(profile, host or read_host_facts())
 
 
-def _shipped() -> Path:
-    """In a wheel the profiles lie beside this file, in a checkout in `targets/` at the top."""
+def shipped_folder() -> Path:
+    """The profiles that ship.
+
+    In a wheel they lie beside this file, in a checkout in `targets/` at the top.
+    """
     package = Path(str(files("edgedistill.catalog")))
     inside = package / "profiles"
     return inside if inside.is_dir() else package.parents[1] / "targets"
 
 
-def _paths(extra_folders: Sequence[Path]) -> dict[str, Path]:
-    missing = [folder for folder in extra_folders if not folder.is_dir()]
+def require_folders(folders: Sequence[Path]) -> None:
+    """Refuses folders that do not exist.
+
+    Raises:
+        InputError: With one fault for each of them.
+    """
+    missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise InputError(
             *(
@@ -121,9 +129,13 @@ def _paths(extra_folders: Sequence[Path]) -> dict[str, Path]:
                 for folder in missing
             )
         )
+
+
+def _paths(extra_folders: Sequence[Path]) -> dict[str, Path]:
+    require_folders(extra_folders)
     return {
         path.stem: path
-        for folder in (_shipped(), *extra_folders)
+        for folder in (shipped_folder(), *extra_folders)
         for path in sorted(folder.iterdir())
         if path.suffix in _SUFFIXES
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from edgedistill.core.cost_shape import CostShape, ScaleSpreads
 from edgedistill.core.fitted import FitError, IntervalFactors, Tier
 from edgedistill.core.hardware import IsaLevel, Source
 from edgedistill.core.strict import Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ShapeDocument(Strict):
@@ -44,6 +47,8 @@ class ShapeDocument(Strict):
     """How many measurements were used."""
     devices: tuple[str, ...] = Field(strict=False, min_length=1)
     """Which devices they were taken on."""
+    threads: tuple[int, ...] = Field(default=(), strict=False)
+    """The thread counts that were measured; one thread where none is named."""
     families: tuple[str, ...] = Field(strict=False, min_length=1)
     """Which families of networks were measured."""
     sources: tuple[Source, ...] = Field(strict=False, min_length=1)
@@ -54,3 +59,15 @@ class ShapeDocument(Strict):
     def efficiency_of(self, core: str) -> float:
         """Part of its peak that a core reaches: its own kind's where measured, else the median."""
         return self.core_efficiencies.get(core, self.efficiency)
+
+
+def shape_that_holds(
+    documents: Iterable[ShapeDocument], engine: str, precision: str, isa_level: IsaLevel
+) -> ShapeDocument | None:
+    """The shape for a runtime, precision and processor; of several the best measured one."""
+    fitting = [
+        one
+        for one in documents
+        if (one.engine, one.precision) == (engine, precision) and isa_level in one.isa_levels
+    ]
+    return max(fitting, key=lambda one: (one.measurements, one.name), default=None)

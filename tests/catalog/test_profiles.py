@@ -189,7 +189,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
 
 def test_a_profile_is_data_only() -> None:
     folder = Path(__file__).parents[2] / "targets"
-    for path in folder.iterdir():
+    for path in folder.glob("*.yaml"):
         assert TargetProfile.read(read_yaml(path), file=path).name == path.stem
 
 
