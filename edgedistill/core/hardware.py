@@ -85,6 +85,12 @@ class PowerMode(Strict):
     typical: an order of magnitude from published descriptions, not a measurement."""
     covers: Literal["board", "module", "chip"]
     """Whose power it is: the whole board, the module without its carrier, or the chip alone."""
+    cores_on: int | None = Field(default=None, ge=1)
+    """How many processor cores the mode leaves on; absent where that is not published."""
+    cpu_clock_ghz: float | None = Field(default=None, gt=0)
+    """The mode's limit on the processor's clock in GHz; absent where that is not published."""
+    gpu_clock_mhz: float | None = Field(default=None, gt=0)
+    """The mode's limit on the GPU's clock in MHz; absent where that is not published."""
     source: Source
     """Where these figures stand."""
 

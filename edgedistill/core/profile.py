@@ -159,7 +159,7 @@ class TargetProfile(Strict):
     power_modes: tuple[PowerMode, ...] = Field(default=(), strict=False)
     """The power modes; empty where no figure is published."""
     default_power_mode: str | None = Field(default=None, validate_default=True)
-    """The mode that clocks and energy figures belong to."""
+    """The mode that the clocks of clusters and accelerators and the energy figures belong to."""
     runtimes: dict[str, Runtime] = Field(min_length=1)
     """By name, for instance cpu: the runtimes that the device has."""
     default_runtime: str

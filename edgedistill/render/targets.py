@@ -145,8 +145,18 @@ def _power(mode: PowerMode, profile: TargetProfile) -> list[str]:
         f"{mode.low_w:g} W" if mode.low_w == mode.high_w else f"{mode.low_w:g} to {mode.high_w:g} W"
     )
     chosen = " (the figures of this page)" if mode.name == profile.default_power_mode else ""
+    limits = [
+        text
+        for value, text in (
+            (mode.cores_on, f"{mode.cores_on} cores on"),
+            (mode.cpu_clock_ghz, f"processor at {mode.cpu_clock_ghz} GHz"),
+            (mode.gpu_clock_mhz, f"GPU at {mode.gpu_clock_mhz} MHz"),
+        )
+        if value is not None
+    ]
     return [
         f"{mode.name}: {watts}, {mode.basis}, of the {mode.covers}{chosen}",
+        *([f"Limits: {', '.join(limits)}"] if limits else []),
         f"Source: {mode.source}",
     ]
 

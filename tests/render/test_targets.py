@@ -90,3 +90,21 @@ def test_a_section_without_content_is_left_out() -> None:
 
 def test_a_target_without_a_fit_says_that_nothing_is_estimated() -> None:
     assert "No cost is fitted for this target" in target_page(profile({}))
+
+
+def test_a_power_mode_says_what_it_limits() -> None:
+    mode = PowerMode(
+        name="30W",
+        low_w=30,
+        high_w=30,
+        basis="budget",
+        covers="module",
+        cores_on=8,
+        cpu_clock_ghz=1.728,
+        gpu_clock_mhz=612,
+        source="the maker's file",
+    )
+    plain_mode = profile({}).power_modes
+    page = target_page(profile({}).model_copy(update={"power_modes": (*plain_mode, mode)}))
+    assert "Limits: 8 cores on, processor at 1.728 GHz, GPU at 612.0 MHz" in page
+    assert page.count("Limits:") == 1
