@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog.host import complete, read_host_facts
-from edgedistill.catalog.yaml_file import read_yaml
+from edgedistill.catalog.yaml_file import read_document
 from edgedistill.core.profile import TargetProfile
 from edgedistill.errors import Fault, InputError
 
@@ -99,7 +99,7 @@ def check(
 
 
 def _read(path: Path, host: HostFacts | None) -> TargetProfile:
-    profile = TargetProfile.read(read_yaml(path), file=path)
+    profile = read_document(TargetProfile, path)
     if profile.machine != "host":
         return profile
     return complete(profile, host or read_host_facts())

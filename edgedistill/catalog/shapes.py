@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from edgedistill.catalog.profiles import require_folders, shipped_folder
-from edgedistill.catalog.yaml_file import read_yaml
+from edgedistill.catalog.yaml_file import read_document
 from edgedistill.core.shape_document import ShapeDocument, shape_that_holds
 from edgedistill.errors import Fault, InputError
 
@@ -104,7 +104,7 @@ def check_shapes(
 
 
 def _read(path: Path) -> ShapeDocument:
-    document = ShapeDocument.read(read_yaml(path), file=path)
+    document = read_document(ShapeDocument, path)
     if document.name != path.stem:
         raise InputError(
             Fault(

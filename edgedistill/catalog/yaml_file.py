@@ -8,15 +8,20 @@ schema that expected a number, instead of being converted silently.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from edgedistill.core.strict import Strict
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+Document = TypeVar("Document", bound=Strict)
+"""A kind of document."""
 
 MAX_VALUES = 100_000
 """A document that stands for more values than this (aliases counted as often as they are used) is
@@ -61,6 +66,30 @@ def read_yaml(path: Path) -> Any:
             tag asks for an object, or aliases blow the document up.
     """
     return parse_yaml(_read_text(path), file=path)
+
+
+def read_document(kind: type[Document], path: Path) -> Document:
+    """Reads a file as a document of a kind; again only when the file has changed.
+
+    A table of estimates asks for the same profile thousands of times. Documents are frozen, so one
+    may be given to all.
+
+    Raises:
+        InputError: As `read_yaml`, and with one fault for each thing wrong in the document.
+    """
+    if not path.is_file():
+        return kind.read(read_yaml(path), file=path)  # says what is wrong with the path
+    state = path.stat()
+    document: Document = _read_once(kind, path.absolute(), path, (state.st_mtime_ns, state.st_size))
+    return document
+
+
+@lru_cache(maxsize=256)
+def _read_once(
+    kind: type[Document], absolute: Path, path: Path, state: tuple[int, int]
+) -> Document:
+    """The key holds where the file lies, how it was named (faults say so), and its state."""
+    return kind.read(read_yaml(path), file=path)
 
 
 def parse_yaml(text: str, *, file: str | Path) -> Any:

@@ -7,8 +7,12 @@ knows which of the two it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgedistill.core.operator_kind import Kind
+
+if TYPE_CHECKING:
+    from edgedistill.core.profile import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class Operator:
         stride: Vertical stride; 1 where there is none.
         input_channels: Channels read; the inner dimension of a matrix product; 0 if it has none.
         output_channels: Channels written; the columns of a matrix product; 0 if it has none.
+        precision: What it computes in, where that is known of it; None is the network's own.
     """
 
     kind: Kind
@@ -36,6 +41,7 @@ class Operator:
     stride: int = 1
     input_channels: int = 0
     output_channels: int = 0
+    precision: Precision | None = None
 
     @property
     def elements(self) -> int:

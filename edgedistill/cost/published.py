@@ -19,6 +19,7 @@ from edgedistill.cost.residual_sums import with_residual_sums
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -76,26 +77,53 @@ def read_operator_lists(file: Path) -> dict[str, tuple[Operator, ...]]:
     lists: dict[str, tuple[Operator, ...]] = {}
     faults: list[Fault] = []
     for network, rows in document.items():
-        operators: list[Operator] = []
-        for place, row in enumerate(rows):
-            where = f"{network}[{place}]"
-            try:
-                operators.append(operator(PublishedOperator.read(row, file=file), network=network))
-            except InputError as error:
-                faults += [
-                    Fault(
-                        file=file,
-                        field=f"{where}.{fault.field}" if fault.field else where,
-                        given=fault.given,
-                        problem=fault.problem,
-                        remedy=fault.remedy,
-                    )
-                    for fault in error.faults
-                ]
-        lists[network] = with_residual_sums(operators)
+        try:
+            lists[network] = operators_of_rows(rows, network=network, file=file, prefix=network)
+        except InputError as error:
+            faults += error.faults
     if faults:
         raise InputError(*faults)
     return lists
+
+
+def operators_of_rows(
+    rows: Sequence[Mapping[str, object]],
+    *,
+    network: str,
+    file: str | Path,
+    prefix: str = "",
+) -> tuple[Operator, ...]:
+    """The operators of one network, its residual sums put back.
+
+    Args:
+        rows: With the keys of `PublishedOperator`.
+        network: Whose they are: `act` names no function, and the network tells which it was.
+        file: Where they came from, for the error.
+        prefix: What stands before a row's place in a fault.
+
+    Raises:
+        InputError: With one fault for each operator that cannot be read.
+    """
+    operators: list[Operator] = []
+    faults: list[Fault] = []
+    for place, row in enumerate(rows):
+        where = f"{prefix}[{place}]"
+        try:
+            operators.append(operator(PublishedOperator.read(row, file=file), network=network))
+        except InputError as error:
+            faults += [
+                Fault(
+                    file=file,
+                    field=f"{where}.{fault.field}" if fault.field else where,
+                    given=fault.given,
+                    problem=fault.problem,
+                    remedy=fault.remedy,
+                )
+                for fault in error.faults
+            ]
+    if faults:
+        raise InputError(*faults)
+    return with_residual_sums(operators)
 
 
 def operator(row: PublishedOperator, *, network: str) -> Operator:

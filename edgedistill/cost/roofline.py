@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_COUNTED = tuple(kind for kind in Kind if kind not in (Kind.FREE, Kind.POSTPROCESSING))
+COUNTED = tuple(kind for kind in Kind if kind not in (Kind.FREE, Kind.POSTPROCESSING))
+"""Kinds that take time which the model can tell."""
 _DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
 
 
@@ -57,7 +58,7 @@ class Columns:
     @classmethod
     def of(cls, operators: Sequence[Operator]) -> Columns:
         """The columns of a network."""
-        kept = [one for one in operators if one.kind in _COUNTED]
+        kept = [one for one in operators if one.kind in COUNTED]
         macs = np.array([one.macs for one in kept], dtype=float)
         inputs, outputs, weights, read, written = (
             np.array(column, dtype=float)
@@ -87,7 +88,7 @@ def operator_latencies_s(
     scale: CostScale,
     *,
     bytes_per_element: float,
-    threads: NDArray[np.intp] | int = 1,
+    threads: NDArray[np.intp] | float = 1,
 ) -> Floats:
     """Seconds of each operator, [operators].
 
@@ -96,7 +97,7 @@ def operator_latencies_s(
         shape: What the runtime has in common on all devices.
         scale: What the device has of its own.
         bytes_per_element: Bytes of a number.
-        threads: Of the whole, or of each operator.
+        threads: Of the whole, or of each operator; a fraction where some run on slower cores.
     """
     rates = _by_kind(shape.rates, 1.0)
     rates[_DEPTHWISE] *= scale.depthwise
@@ -121,7 +122,7 @@ def operator_latencies_s(
     return seconds
 
 
-def amdahl(serial: float, threads: NDArray[np.intp] | int) -> NDArray[np.float64] | float:
+def amdahl(serial: float, threads: NDArray[np.intp] | float) -> NDArray[np.float64] | float:
     """Time on some threads as a part of the time on one (Amdahl 1967).
 
     >>> amdahl(0.25, 3)
