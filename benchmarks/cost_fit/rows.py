@@ -21,6 +21,9 @@ FILES = ("ops_classification.json", "ops_ncnn.json", "ops_yolobench_v3_v5.json")
 class Published:
     """The folder of published figures: `latency.csv` and the operator lists beside it."""
 
+    ncnn_source = "ncnn, benchmark/README.md, CPU on one thread, BSD-3-Clause"
+    """How ncnn's table is cited."""
+
     def __init__(self, folder: Path) -> None:
         self.lists = {
             name: {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgedistill.core.fitted import FittedCost
 
 _DIGITS = 4
-_WIDTH = 96
+_WIDTH = 90
 _HEAD = "# Written by benchmarks/cost_fit/fit.py from published measurements; do not edit.\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import t as student
 
 from edgedistill.core.fitted import FitError, IntervalFactors
 
@@ -60,6 +61,10 @@ def interval_of_device(log_ratios: Floats, *, confidence: float = 0.9) -> Interv
     return _symmetric(float(size), confidence, coverage(log_ratios, float(size)))
 
 
+FEW_GROUPS = 9
+"""With fewer devices or families no rank among them stands for nine of ten."""
+
+
 def interval_of_devices(
     log_ratios: Mapping[str, Floats], *, confidence: float = 0.9, least: float = 0.85
 ) -> IntervalFactors:
@@ -67,7 +72,11 @@ def interval_of_devices(
 
     Measurements on one device err together, so a quantile over all of them promises too much for
     some. The factor is the smallest that holds the confidence on average over the devices, and at
-    least `least` of the measurements on nine devices of ten.
+    least `least` of the measurements on nine devices of ten. With fewer than nine devices it is at
+    least Student's quantile times their root mean square (one degree of freedom a device, since the
+    residuals are errors of prediction): three devices that happen to agree promise little.
+
+    Families of networks on one device err together as well, and may stand in for devices.
 
     Args:
         log_ratios: By device: natural logarithms of estimate over measurement, [networks], by a
@@ -76,10 +85,20 @@ def interval_of_devices(
         least: How often on nearly every single one.
     """
     sizes = {name: np.abs(ratios) for name, ratios in log_ratios.items()}
+    size = _smallest_size(sizes, confidence, least)
+    if len(sizes) < FEW_GROUPS:
+        mean_square = np.mean([np.mean(one**2) for one in sizes.values()])
+        quantile = student.ppf((1.0 + confidence) / 2.0, df=len(sizes))
+        size = max(size, float(quantile * np.sqrt(mean_square)))
+    covered = np.mean([(one <= size).mean() for one in sizes.values()])
+    return _symmetric(size, confidence, float(covered))
+
+
+def _smallest_size(sizes: Mapping[str, Floats], confidence: float, least: float) -> float:
     for size in np.unique(np.concatenate(list(sizes.values()))):
         covered = np.array([(one <= size).mean() for one in sizes.values()])
         if covered.mean() >= confidence and np.percentile(covered, 10) >= least:
-            return _symmetric(float(size), confidence, float(covered.mean()))
+            return float(size)
     raise AssertionError("the largest residual covers every measurement")
 
 
