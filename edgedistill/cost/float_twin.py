@@ -8,6 +8,8 @@ are standard.
 
 from __future__ import annotations
 
+from math import prod
+
 import onnx
 
 _UNARY = (0,)
@@ -31,18 +33,31 @@ _TWINS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 """Quantized operator to its float twin and the places of the twin's inputs among its own."""
 
+_MOST_ELEMENTS_OF_AN_ARGUMENT = 1024
 _CONTRIB_ATTRIBUTES = ("channels_last", "opset", "per_channel", "symmetric")
 _FIRST_OF_CONCAT = 2
 _INPUTS_OF_CONCAT = 3
 
 
+def is_quantized(operator: str) -> bool:
+    """Whether an operator computes with integers that stand for real numbers."""
+    return operator in _TWINS or operator == "QLinearConcat"
+
+
 def float_twin(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of the model in which every quantized operator is the float operator it stands for.
 
-    Shapes of the copy hold for the original, value by value; types need not.
+    Shapes of the copy hold for the original, value by value; types need not. Its large constants
+    have a name, a type and a shape, and no values.
     """
-    twin = onnx.ModelProto()
-    twin.CopyFrom(model)
+    twin = onnx.ModelProto(ir_version=model.ir_version)
+    twin.opset_import.extend(model.opset_import)
+    graph = twin.graph
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    graph.sparse_initializer.extend(model.graph.sparse_initializer)
+    graph.initializer.extend(_without_values(tensor) for tensor in model.graph.initializer)
     for node in twin.graph.node:
         if node.op_type == "QLinearConcat":
             _rewrite(node, "Concat", list(node.input[_FIRST_OF_CONCAT::_INPUTS_OF_CONCAT]))
@@ -51,6 +66,17 @@ def float_twin(model: onnx.ModelProto) -> onnx.ModelProto:
             given = [node.input[place] for place in places if place < len(node.input)]
             _rewrite(node, operator, given)
     return twin
+
+
+def _without_values(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    if is_argument(tensor):
+        return tensor
+    return onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+
+
+def is_argument(tensor: onnx.TensorProto) -> bool:
+    """Whether a constant is small enough to be axes, sizes or indices that shapes depend on."""
+    return int(prod(tensor.dims)) <= _MOST_ELEMENTS_OF_AN_ARGUMENT
 
 
 def _rewrite(node: onnx.NodeProto, operator: str, inputs: list[str]) -> None:

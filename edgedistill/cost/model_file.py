@@ -26,7 +26,8 @@ def load_model(path: Path) -> onnx.ModelProto:
             or its weights lie in other files.
     """
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        content = path.read_bytes()
+        model = onnx.load_model_from_string(content)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(
             Fault(file=path, problem="is not a file", remedy="Give the path of a .onnx file")
@@ -42,7 +43,7 @@ def load_model(path: Path) -> onnx.ModelProto:
             )
         )
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(content)  # given the model, it would write it out first
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         raise _not_onnx(path, "is not a valid ONNX model", str(error)) from error
     if model.functions:

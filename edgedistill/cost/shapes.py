@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from edgedistill.cost.float_twin import is_argument
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -18,9 +19,22 @@ Shape = tuple[int, ...]
 class Shapes:
     """Known shapes by tensor name; asking for an unknown one is an input error."""
 
-    def __init__(self, known: Mapping[str, Shape], file: Path) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, Shape],
+        file: Path,
+        element_types: Mapping[str, int] | None = None,
+    ) -> None:
         self._known = known
         self._file = file
+        self._element_types = element_types or {}
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._known
+
+    def element_type(self, tensor: str) -> int:
+        """The type of a tensor's elements (`onnx.TensorProto.DataType`); UNDEFINED if unknown."""
+        return self._element_types.get(tensor, onnx.TensorProto.UNDEFINED)
 
     def __getitem__(self, tensor: str) -> Shape:
         if tensor not in self._known:
@@ -54,7 +68,9 @@ def infer_shapes(
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(
+            _without_weights(model), strict_mode=True, data_prop=True
+        )
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         raise InputError(
             Fault(
@@ -65,13 +81,35 @@ def infer_shapes(
             )
         ) from error
     graph = inferred.graph
-    known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    known = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    types = {tensor.name: int(tensor.data_type) for tensor in model.graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         dims = value.type.tensor_type.shape.dim
         tensor_type = value.type.tensor_type
+        types.setdefault(value.name, int(tensor_type.elem_type))
         if tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
             known.setdefault(value.name, tuple(dim.dim_value for dim in dims))
-    return Shapes(known, file)
+    return Shapes(known, file, types)
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its large constants as inputs: inference copies all that it is given."""
+    light = onnx.ModelProto(ir_version=model.ir_version)
+    light.opset_import.extend(model.opset_import)
+    graph = light.graph
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    graph.sparse_initializer.extend(model.graph.sparse_initializer)
+    inputs = {value.name for value in graph.input}
+    for tensor in model.graph.initializer:
+        if is_argument(tensor):
+            graph.initializer.append(tensor)
+        elif tensor.name not in inputs:
+            graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    return light
 
 
 def _fix_inputs(model: onnx.ModelProto, file: Path, given: Mapping[str, Shape]) -> None:

@@ -6,6 +6,7 @@ normalization costs time, and that is the latency model's business, but no multi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,21 @@ if TYPE_CHECKING:
     from edgedistill.cost.shapes import Shapes
 
 _NOT_COUNTED = frozenset(
-    {"DeformConv", "Einsum", "GRU", "GridSample", "If", "LSTM", "Loop", "RNN", "Scan"}
+    {"DFT", "DeformConv", "Det", "GridSample", "If", "ImageDecoder", "Loop", "STFT", "Scan"}
 )
+_GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
+
+
+@dataclass(frozen=True)
+class RecurrentSizes:
+    """The sizes of a recurrent layer."""
+
+    length: int
+    batch: int
+    directions: int
+    gates: int
+    inputs: int
+    hidden: int
 
 
 def multiply_accumulates(node: onnx.NodeProto, shapes: Shapes, file: Path) -> int:
@@ -37,9 +51,11 @@ def multiply_accumulates(node: onnx.NodeProto, shapes: Shapes, file: Path) -> in
                 given=":".join(part for part in (node.domain, node.op_type) if part),
                 problem="the work of this operator cannot be counted",
                 remedy="Export the model in standard ONNX operators, before any runtime's own "
-                "optimizer and without loops and recurrent layers",
+                "optimizer and without loops",
             )
         )
+    if node.op_type == "Einsum":
+        return _einsum(node, shapes, file)
     count = _COUNTERS.get(node.op_type)
     return count(node, shapes) if count else 0
 
@@ -79,12 +95,54 @@ def _attention(node: onnx.NodeProto, shapes: Shapes) -> int:
     return batch * heads * query_length * (key_length + past) * (head_size + value_size)
 
 
+def recurrent_sizes(node: onnx.NodeProto, shapes: Shapes) -> RecurrentSizes:
+    """The sizes of a GRU, LSTM or RNN; its weight is [directions, gates * hidden, inputs]."""
+    length, batch, inputs = shapes[node.input[0]]
+    if attribute(node, "layout", 0):
+        length, batch = batch, length
+    directions, rows, _ = shapes[node.input[1]]
+    gates = _GATES[node.op_type]
+    return RecurrentSizes(length, batch, directions, gates, inputs, rows // gates)
+
+
+def _recurrent(node: onnx.NodeProto, shapes: Shapes) -> int:
+    sizes = recurrent_sizes(node, shapes)
+    per_sample = sizes.directions * sizes.gates * sizes.hidden * (sizes.inputs + sizes.hidden)
+    return sizes.length * sizes.batch * per_sample
+
+
+def _einsum(node: onnx.NodeProto, shapes: Shapes, file: Path) -> int:
+    # one multiply-accumulate for each combination of all indices, if any index is summed away
+    equation = attribute(node, "equation", b"").decode().replace(" ", "")
+    terms, _, result = equation.partition("->")
+    letters = terms.split(",")
+    if "..." in equation or "->" not in equation or len(letters) > 2:
+        raise InputError(
+            Fault(
+                file=file,
+                field=node.name or node.output[0],
+                given=f"Einsum {equation}",
+                problem="the work of this operator cannot be counted",
+                remedy="Write it as a product of at most two tensors with all indices named",
+            )
+        )
+    sizes: dict[str, int] = {}
+    for term, name in zip(letters, node.input, strict=True):
+        sizes.update(zip(term, shapes[name], strict=True))
+    if len(letters) == 1 or not set(sizes).difference(result):
+        return 0
+    return prod(sizes.values())
+
+
 _COUNTERS = {
     "Attention": _attention,
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
+    "GRU": _recurrent,
     "Gemm": _gemm,
+    "LSTM": _recurrent,
     "MatMul": _matmul,
+    "RNN": _recurrent,
 }
 
 
