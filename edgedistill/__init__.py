@@ -20,22 +20,29 @@ if TYPE_CHECKING:
         target_profiles,
     )
     from edgedistill.app.compress import compress, plan_lines, run_recipe
+    from edgedistill.app.estimate import Estimates, estimate, estimate_targets, read_operator_lists
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.resolve import read_recipe
     from edgedistill.core.budget import Budget
+    from edgedistill.core.estimate import Estimate
     from edgedistill.core.preprocessing import Preprocessing
 
 __all__ = [
     "Budget",
     "CompressionRun",
+    "Estimate",
+    "Estimates",
     "GateResult",
     "Preprocessing",
     "benchmark",
     "check_targets",
     "compress",
+    "estimate",
+    "estimate_targets",
     "init",
     "judge",
     "plan_lines",
+    "read_operator_lists",
     "read_recipe",
     "run_recipe",
     "schema",
@@ -46,14 +53,19 @@ __all__ = [
 _HOMES = {
     "Budget": "edgedistill.core.budget",
     "CompressionRun": "edgedistill.app.outcome",
+    "Estimate": "edgedistill.core.estimate",
+    "Estimates": "edgedistill.app.estimate",
     "GateResult": "edgedistill.app.outcome",
     "Preprocessing": "edgedistill.core.preprocessing",
     "benchmark": "edgedistill.app.benchmark",
     "check_targets": "edgedistill.app.catalogue",
     "compress": "edgedistill.app.compress",
+    "estimate": "edgedistill.app.estimate",
+    "estimate_targets": "edgedistill.app.estimate",
     "init": "edgedistill.app.catalogue",
     "judge": "edgedistill.app.outcome",
     "plan_lines": "edgedistill.app.compress",
+    "read_operator_lists": "edgedistill.app.estimate",
     "read_recipe": "edgedistill.app.resolve",
     "run_recipe": "edgedistill.app.compress",
     "schema": "edgedistill.app.catalogue",

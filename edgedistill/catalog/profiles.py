@@ -54,16 +54,12 @@ def load(
     >>> load("raspberry-pi-4").runtimes["cpu"].int8.label
     'U8S8'
     """
-    if name.endswith(_SUFFIXES):
-        return _read(Path(name), host)
-    paths = _paths(extra_folders)
-    if name not in paths:
-        raise InputError(_unknown(name, sorted(paths)))
-    profile = _read(paths[name], host)
-    if profile.name != name:
+    path = profile_file(name, extra_folders)
+    profile = _read(path, host)
+    if profile.name != name and not name.endswith(_SUFFIXES):
         raise InputError(
             Fault(
-                file=paths[name],
+                file=path,
                 field="name",
                 given=repr(profile.name),
                 problem="differs from the file's name",
@@ -71,6 +67,20 @@ def load(
             )
         )
     return profile
+
+
+def profile_file(name: str, extra_folders: Sequence[Path] = ()) -> Path:
+    """The file of a profile, by its name or as the path that it is.
+
+    Raises:
+        InputError: If there is no profile of that name.
+    """
+    if name.endswith(_SUFFIXES):
+        return Path(name)
+    paths = _paths(extra_folders)
+    if name not in paths:
+        raise InputError(_unknown(name, sorted(paths)))
+    return paths[name]
 
 
 def check(

@@ -56,6 +56,15 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_implicit_resolver(f"{_TAG}float", _FLOAT, [*"-+.0123456789"])
 
 
+def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """Text with a line break that is none in ASCII is written in quotes, where it is escaped."""
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _represented)
+
+
 def read_yaml(path: Path) -> Any:
     """Reads one YAML document as mappings, lists and plain values.
 

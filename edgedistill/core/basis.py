@@ -215,7 +215,7 @@ def core_speeds(profile: TargetProfile) -> tuple[float, ...]:
 def parts_of(
     profile: TargetProfile,
     runtime_name: str,
-    basis: Basis,
+    own: Scaled,
     precisions: Sequence[Precision],
     shapes: Sequence[ShapeDocument],
 ) -> dict[Precision, Scaled] | NoBasis:
@@ -227,13 +227,13 @@ def parts_of(
     Args:
         profile: The device.
         runtime_name: One of its runtimes.
-        basis: Of the network's own precision; on a processor.
+        own: That of the network's own precision.
         precisions: Those of the operators.
         shapes: All shapes there are.
     """
     parts: dict[Precision, Scaled] = {}
     for precision in precisions:
-        found = _part(profile, runtime_name, basis, precision, shapes)
+        found = _part(profile, runtime_name, own, precision, shapes)
         if isinstance(found, NoBasis):
             return found
         parts[precision] = found
@@ -243,12 +243,10 @@ def parts_of(
 def _part(
     profile: TargetProfile,
     runtime_name: str,
-    basis: Basis,
+    own: Scaled,
     precision: Precision,
     shapes: Sequence[ShapeDocument],
 ) -> Scaled | NoBasis:
-    own = basis.roofline
-    assert own is not None
     if own.document.precision == precision:
         return own
     runtime = runtime_named(profile, runtime_name)

@@ -100,6 +100,7 @@ def test_heavy_packages_are_found_out() -> None:
         ("--version",),
         ("compress", "--help"),
         ("benchmark", "--help"),
+        ("estimate", "--help"),
         ("gate", "--help"),
         ("init", "--help"),
         ("targets", "--help"),

@@ -178,7 +178,8 @@ def test_another_precision_takes_its_own_scale_where_it_was_fitted() -> None:
     asked = profile(fp32=cost(), fp16=fp16)
     basis = basis_of(asked, "cpu", "fp32", shapes)
     assert isinstance(basis, Basis)
-    parts = parts_of(asked, "cpu", basis, ["fp32", "fp16"], shapes)
+    assert basis.roofline is not None
+    parts = parts_of(asked, "cpu", basis.roofline, ["fp32", "fp16"], shapes)
     assert not isinstance(parts, NoBasis)
     assert parts["fp32"].scale.macs_per_s == 3e9
     assert parts["fp16"].scale.macs_per_s == 9e9
@@ -188,9 +189,10 @@ def test_else_the_scale_follows_from_what_cores_reach_in_both() -> None:
     shapes = [document(), document("fp16", efficiency=1.0)]
     basis = basis_of(profile(fp32=cost()), "cpu", "fp32", shapes)
     assert isinstance(basis, Basis)
-    parts = parts_of(profile(fp32=cost()), "cpu", basis, ["fp16"], shapes)
+    assert basis.roofline is not None
+    parts = parts_of(profile(fp32=cost()), "cpu", basis.roofline, ["fp16"], shapes)
     assert not isinstance(parts, NoBasis)
     assert parts["fp16"].scale.macs_per_s == pytest.approx(6e9)
-    lacking = parts_of(profile(fp32=cost()), "cpu", basis, ["int8"], shapes)
+    lacking = parts_of(profile(fp32=cost()), "cpu", basis.roofline, ["int8"], shapes)
     assert isinstance(lacking, NoBasis)
     assert "some operators run in int8" in lacking.reason
