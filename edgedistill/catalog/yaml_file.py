@@ -55,6 +55,17 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_implicit_resolver(f"{_TAG}float", _FLOAT, [*"-+.0123456789"])
 
+_RARE_BREAKS = re.compile(r"[\x85\u2028\u2029]")
+"""Line breaks to YAML 1.1, which come back as others unless they are escaped."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if _RARE_BREAKS.search(text) else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
 
 def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     """Text with a line break that is none in ASCII is written in quotes, where it is escaped."""

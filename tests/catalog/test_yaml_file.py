@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml, yaml_text
@@ -133,6 +133,7 @@ PLAIN = st.recursive(
 )
 
 
+@example("a\x85b\u2028c\u2029d")
 @given(PLAIN)
 def test_what_is_written_reads_back_here_and_in_a_yaml_1_1_reader(document: Any) -> None:
     text = yaml_text({"document": document})
