@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import ncnn
 import onnxruntime_fp32
+import tflite_armnn
 from rows import Published
 from table import Table
 
@@ -36,6 +38,7 @@ def _ncnn(precisions: tuple[str, ...], bytes_per_element: float) -> Callable[...
 
 FITS: dict[str, Callable[[Published, Table], Result | None]] = {
     onnxruntime_fp32.NAME: onnxruntime_fp32.run,
+    **{one.name: partial(tflite_armnn.run, one) for one in tflite_armnn.SUBJECTS},
     "ncnn-fp32": _ncnn(("fp32",), 4.0),
     "ncnn-fp16": _ncnn(("fp16",), 2.0),
     "ncnn-int8": _ncnn(("int8",), 1.0),

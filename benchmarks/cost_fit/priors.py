@@ -6,6 +6,8 @@ them; both are wide on purpose where `../shared/published` has enough rows to sa
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgedistill.core.cost_shape import ScaleSpreads
 from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.fitting import Prior, Priors
@@ -61,3 +63,15 @@ NCNN = Priors(
     serial_traffic_fraction=Prior(0.3, 0.5),
     spreads=ScaleSpreads(macs_per_s=0.3, traffic=0.4, overhead=0.4, activation=0.2, depthwise=0.2),
 )
+
+TFLITE = replace(
+    ONNX_RUNTIME_FP32,
+    rates={**ONNX_RUNTIME_FP32.rates, Kind.DEPTHWISE: Prior(0.15, 0.7)},
+    half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.8)),
+    half_inputs=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
+    column_blocks=dict.fromkeys(_DENSE, 8),
+    byte_macs=Prior(2.0, 0.7),
+    spreads=ScaleSpreads(macs_per_s=0.3, traffic=0.6, overhead=1.0, activation=0.2, depthwise=0.4),
+)
+"""TensorFlow Lite and ArmNN, in fp32 and int8. Their boards have 4 to 12 processors, and what an
+operator costs beyond its work is mostly waking them: overheads differ more than elsewhere."""
