@@ -194,7 +194,10 @@ def _converted(name: str, runtime: ConvertedRuntime) -> list[str]:
 def _errors(profile: TargetProfile) -> Iterator[str]:
     rows = tuple(rows_of(profile))
     if not rows:
-        yield "  No cost is fitted for this target: nothing is estimated."
+        yield (
+            "  No cost is fitted for this target: `edgedistill estimate` goes by the data sheet where\n"
+            "  it can, with a wider interval."
+        )
         return
     yield textwrap.indent(fit_table(rows), "  ")
     for runtimes in (profile.runtimes, profile.converted_runtimes):

@@ -89,7 +89,8 @@ def test_a_section_without_content_is_left_out() -> None:
 
 
 def test_a_target_without_a_fit_says_that_nothing_is_estimated() -> None:
-    assert "No cost is fitted for this target" in target_page(profile({}))
+    page = target_page(profile({}))
+    assert "No cost is fitted for this target: `edgedistill estimate` goes by the data" in page
 
 
 def test_a_power_mode_says_what_it_limits() -> None:
