@@ -195,8 +195,8 @@ def _errors(profile: TargetProfile) -> Iterator[str]:
     rows = tuple(rows_of(profile))
     if not rows:
         yield (
-            "  No cost is fitted for this target: `edgedistill estimate` goes by the data sheet where\n"
-            "  it can, with a wider interval."
+            "  No cost is fitted for this target: `edgedistill estimate` goes by the data sheet\n"
+            "  where it can, with a wider interval."
         )
         return
     yield textwrap.indent(fit_table(rows), "  ")

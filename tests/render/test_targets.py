@@ -88,7 +88,7 @@ def test_a_section_without_content_is_left_out() -> None:
     assert "Budget" not in page
 
 
-def test_a_target_without_a_fit_says_that_nothing_is_estimated() -> None:
+def test_a_target_without_a_fit_says_what_its_estimates_go_by() -> None:
     page = target_page(profile({}))
     assert "No cost is fitted for this target: `edgedistill estimate` goes by the data" in page
 
