@@ -95,5 +95,8 @@ def _fuse_rescaling(flow: Flow, product: Step) -> None:
     factors = flow.maker(scale, "Mul")
     if factors is not None and flow.follower(factors) is times:
         steps.append(factors)
-    merged = replace(product, outputs=times.outputs)
+    plus = flow.follower(times, "Add")
+    if plus is not None and flow.tensors.is_constant(flow.other(plus, times.output)):
+        steps.append(plus)
+    merged = replace(product, outputs=steps[-1].outputs if plus in steps else times.outputs)
     flow.merge(steps, merged)

@@ -92,9 +92,11 @@ def fold_constants(flow: Flow) -> None:
             inputs = tuple(pad.inputs[0] if one == pad.output else one for one in reader.inputs)
             flow.merge((pad, reader), replace(reader, inputs=inputs))
     for convolution in flow.of(*_CONVOLUTIONS):
-        _fold_what_follows(flow, convolution)
+        if convolution.precision is None:
+            _fold_what_follows(flow, convolution)
     for product in flow.of("MatMul"):
-        _fold_product(flow, product)
+        if product.precision is None:
+            _fold_product(flow, product)
 
 
 def _fold_what_follows(flow: Flow, convolution: Step) -> None:
@@ -177,7 +179,9 @@ def fuse_activations(flow: Flow, fusing: Fusing) -> None:
     ):
         for step in flow.of(op):
             reader = flow.follower(step, *activations)
-            if reader is not None and not step.activated and _has_fixed_bounds(flow, reader):
+            if reader is None or step.activated or step.precision is not None:
+                continue  # int8 kernels clip to the bounds of their integers and do no more
+            if _has_fixed_bounds(flow, reader):
                 merged = replace(step, outputs=reader.outputs, activated=True)
                 flow.merge((step, reader), merged)
     if fusing.after_sum:
@@ -192,13 +196,14 @@ def _fuse_activations_of_sums(flow: Flow, fusing: Fusing) -> None:
     """
     for total in flow.of("Add"):
         reader = flow.follower(total, *fusing.after_convolution)
-        if reader is None or not _has_fixed_bounds(flow, reader):
+        if reader is None or total.precision is not None or not _has_fixed_bounds(flow, reader):
             continue
         makers = [flow.maker(name, "Conv") for name in total.inputs]
         shapes = {flow.tensors.shape(name) for name in total.inputs}
         if len(shapes) == 1 and any(
             maker is not None
             and maker.biased
+            and maker.precision is None
             and not maker.activated
             and flow.follower(maker) is total
             for maker in makers

@@ -30,7 +30,7 @@ from edgedistill.cost.steps import (
     needed_nodes,
     refuse_control_flow,
 )
-from edgedistill.cost.work import multiply_accumulates
+from edgedistill.cost.work import multiplies, multiply_accumulates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,7 +117,8 @@ def _operators(flow: Flow) -> Iterable[Operator]:
     for step in flow:
         post = KINDS.get(step.op) is Kind.POSTPROCESSING
         unknown = any(name and name not in flow.tensors.shapes for name in step.outputs)
-        if unknown and (post or open_ended.intersection(step.inputs)):
+        light = post or (open_ended.intersection(step.inputs) and not multiplies(step.op))
+        if unknown and light:
             open_ended.update(step.outputs)
             yield Operator(
                 kind=Kind.POSTPROCESSING,
@@ -127,4 +128,10 @@ def _operators(flow: Flow) -> Iterable[Operator]:
                 output_elements=0,
             )
         else:
-            yield from operators_of_step(step, flow.tensors)
+            yield from operators_of_step(step, flow.tensors) * _repetitions(flow, step)
+
+
+def _repetitions(flow: Flow, step: Step) -> int:
+    """How often a step runs: the runtime dequantizes anew for each reader."""
+    readers = len(flow.readers(step.output)) + flow.is_output(step.output)
+    return max(readers, 1) if step.op == "DequantizeLinear" else 1

@@ -41,6 +41,8 @@ def operators_of_step(step: Step, tensors: Tensors) -> tuple[Operator, ...]:
     if step.op == "Einsum":
         kind = Kind.MATMUL if macs else Kind.MOVEMENT
         return (_plain(kind, step, tensors, precision, macs=macs),)
+    if step.op == "Transpose" and _keeps_order(step, tensors):
+        return (_plain(Kind.FREE, step, tensors, precision),)
     kinds = SEVERAL.get(step.op) or (KINDS.get(step.op, Kind.ELEMENTWISE),)
     return tuple(_plain(kind, step, tensors, precision, macs=macs) for kind in kinds)
 
@@ -55,6 +57,14 @@ def precision_of_step(step: Step, tensors: Tensors) -> Precision:
     if element_type in _HALVES:
         return "fp16"
     return "int8" if element_type in _BYTES else "fp32"
+
+
+def _keeps_order(step: Step, tensors: Tensors) -> bool:
+    """Whether a transposition moves axes of one element only, so that it is a view."""
+    shape = tensors.shape(step.node.input[0])
+    axes = attribute(step.node, "perm", range(len(shape))[::-1])
+    moved = [axis for axis in axes if shape[axis] > 1]
+    return moved == sorted(moved)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,11 @@ _COUNTERS = {
 }
 
 
+def multiplies(operator: str) -> bool:
+    """Whether an operator multiplies and accumulates."""
+    return operator in _COUNTERS or operator == "Einsum"
+
+
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """An attribute of a node, or the default where it is not set."""
     for item in node.attribute:
