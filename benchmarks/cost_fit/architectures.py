@@ -1,0 +1,311 @@
+"""Published architectures by the name that timm has for them, each with a way to build it.
+
+They are built from their papers with random weights. Whether one is the network that was measured
+is told by its multiply-accumulates and parameters: both must be those of the row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from networks import inverted, pictures, ready, residual, tokens
+from networks.inverted import Inverted
+from networks.residual import ResNet, Stage
+from networks.tokens import VisionTransformer
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that can be built.
+
+    Attributes:
+        name: What timm calls it.
+        family: Networks that resemble each other share one.
+        build: Makes it, with random weights.
+    """
+
+    name: str
+    family: str
+    build: Callable[[], nn.Module]
+
+
+def architectures() -> tuple[Architecture, ...]:
+    """All of them."""
+    return (
+        *_residual(),
+        *_plain(),
+        *_inverted(),
+        *_efficient(),
+        *_pictures(),
+        *_vision_transformers(),
+        *_mixers(),
+        *_hybrids(),
+    )
+
+
+def _residual() -> Iterator[Architecture]:
+    basic = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+    for name, depths in basic.items():
+        plain = ResNet(depths=depths, bottleneck=False)
+        deep = replace(plain, stem=(32, 32, 64), pooled_shortcuts=True)
+        yield Architecture(name, "resnet", plain.build)
+        yield Architecture(f"{name}d", "resnet", deep.build)
+        gated = replace(plain, gated=True)
+        yield Architecture(f"legacy_se{name}", "se-resnet", gated.build)
+    deeper = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+    names = {26: "resnet26", 50: "tv_resnet50", 101: "tv_resnet101", 152: "resnet152"}
+    for layers, depths in deeper.items():
+        plain = ResNet(depths=depths)
+        yield Architecture(names[layers], "resnet", plain.build)
+        deep = replace(plain, stem=(32, 32, 64), pooled_shortcuts=True)
+        named = "resnet26d" if layers == 26 else f"gluon_resnet{layers}_v1d"
+        yield Architecture(named, "resnet", deep.build)
+        if layers in (50, 101):
+            gated = replace(plain, gated=True, stride_first=True)
+            yield Architecture(f"legacy_seresnet{layers}", "se-resnet", gated.build)
+            wide = replace(plain, group_width=128)
+            yield Architecture(f"wide_resnet{layers}_2", "wide-resnet", wide.build)
+            grouped = replace(plain, groups=32, group_width=4)
+            yield Architecture(f"gluon_resnext{layers}_32x4d", "resnext", grouped.build)
+            both = replace(grouped, gated=True)
+            yield Architecture(f"gluon_seresnext{layers}_32x4d", "resnext", both.build)
+    yield Architecture(
+        "seresnet50", "se-resnet", ResNet(depths=(3, 4, 6, 3), gated=True).build
+    )
+    large = ResNet(depths=(3, 4, 23, 3), groups=64, group_width=4)
+    yield Architecture("gluon_resnext101_64x4d", "resnext", large.build)
+    for width in (8, 16):
+        wider = ResNet(depths=(3, 4, 23, 3), groups=32, group_width=width)
+        yield Architecture(f"ssl_resnext101_32x{width}d", "resnext", wider.build)
+    for scales, width in ((4, 26), (6, 26), (8, 26), (8, 14), (2, 48)):
+        split = ResNet(depths=(3, 4, 6, 3), scales=scales, group_width=width)
+        yield Architecture(f"res2net50_{width}w_{scales}s", "res2net", split.build)
+
+
+def _plain() -> Iterator[Architecture]:
+    for layers, depths in {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)}.items():
+        yield Architecture(f"vgg{layers}", "vgg", lambda d=depths: residual.vgg(d))
+        yield Architecture(
+            f"vgg{layers}_bn", "vgg", lambda d=depths: residual.vgg(d, normalized=True)
+        )
+    for name, depths, factors in (
+        ("a2", (2, 4, 14, 1), (1.5, 1.5, 1.5, 2.75)),
+        ("b0", (4, 6, 16, 1), (1, 1, 1, 2.5)),
+        ("b1", (4, 6, 16, 1), (2, 2, 2, 4)),
+        ("b2", (4, 6, 16, 1), (2.5, 2.5, 2.5, 5)),
+        ("b3", (4, 6, 16, 1), (3, 3, 3, 5)),
+    ):
+        yield Architecture(
+            f"repvgg_{name}", "repvgg", lambda d=depths, f=factors: residual.repvgg(d, f)
+        )
+        if name in ("b1", "b2", "b3"):
+            yield Architecture(
+                f"repvgg_{name}g4", "repvgg",
+                lambda d=depths, f=factors: residual.repvgg(d, f, groups=4),
+            )
+    yield Architecture("darknet53", "darknet", residual.darknet)
+    large = (
+        Stage("basic", 1, 128, 2, 1), Stage("basic", 2, 192, 2, 1),
+        Stage("bottleneck", 6, 640, 2, 0.25), Stage("inverted", 5, 640, 2, 3),
+        Stage("inverted", 4, 640, 1, 3),
+    )
+    medium = (*large[:3], Stage("inverted", 4, 640, 2, 3), Stage("inverted", 1, 640, 1, 3))
+    small = (
+        Stage("basic", 1, 48, 2, 1), Stage("basic", 3, 48, 2, 1),
+        Stage("bottleneck", 7, 384, 2, 0.25), Stage("inverted", 2, 560, 2, 3),
+        Stage("inverted", 1, 256, 1, 3),
+    )
+    yield Architecture("gernet_l", "genet", lambda: residual.genet(32, large, 2560))
+    yield Architecture("gernet_m", "genet", lambda: residual.genet(32, medium, 2560))
+    yield Architecture("gernet_s", "genet", lambda: residual.genet(13, small, 1920))
+
+
+def _inverted() -> Iterator[Architecture]:
+    plain = Inverted(stages=inverted.MOBILENET_V2, activation=nn.ReLU6, least_head=True)
+    for name, network in {
+        "050.lamb": replace(plain, width=0.5),
+        "100.ra": plain,
+        "110d.ra": replace(plain, width=1.1, depth=1.2, fixed_stem=True, fixed_ends=True),
+        "120d.ra": replace(plain, width=1.2, depth=1.4, fixed_stem=True, fixed_ends=True),
+        "140.ra": replace(plain, width=1.4),
+    }.items():
+        yield Architecture(f"mobilenetv2_{name}_in1k", "mobilenet-v2", network.build)
+    mnas = Inverted(stages=inverted.MNASNET_A1, activation=nn.ReLU, fixed_head=True)
+    yield Architecture("semnasnet_100.rmsp_in1k", "mnasnet", mnas.build)
+    yield Architecture("semnasnet_075.rmsp_in1k", "mnasnet", replace(mnas, width=0.75).build)
+    single = Inverted(stages=inverted.SPNASNET, activation=nn.ReLU)
+    yield Architecture("spnasnet_100.rmsp_in1k", "mnasnet", single.build)
+    searched = Inverted(stages=inverted.FBNET_C, activation=nn.ReLU, stem=16, head=1984)
+    yield Architecture("fbnetc_100.rmsp_in1k", "fbnet", searched.build)
+
+
+def _efficient() -> Iterator[Architecture]:
+    plain = Inverted(stages=inverted.EFFICIENTNET, activation=nn.SiLU)
+    same = replace(plain, padding="same")
+    for name, network in {
+        "efficientnet_b0.ra_in1k": plain,
+        "efficientnet_b1.ft_in1k": replace(plain, depth=1.1),
+        "efficientnet_b2.ra_in1k": replace(plain, width=1.1, depth=1.2),
+        "efficientnet_b3.ra2_in1k": replace(plain, width=1.2, depth=1.4),
+        "efficientnet_b4.ra2_in1k": replace(plain, width=1.4, depth=1.8),
+        "tf_efficientnet_b0.aa_in1k": same,
+        "tf_efficientnet_b3.aa_in1k": replace(same, width=1.2, depth=1.4),
+        "tf_efficientnet_b5.ra_in1k": replace(same, width=1.6, depth=2.2),
+        "tf_efficientnet_b6.aa_in1k": replace(same, width=1.8, depth=2.6),
+    }.items():
+        yield Architecture(name, "efficientnet", network.build)
+    tiny = replace(plain, fixed_stem=True, rounding=round)
+    for name, width, depth in (
+        ("a", 1.0, 1.2), ("b", 0.75, 1.1), ("c", 0.54, 0.85), ("d", 0.54, 0.695), ("e", 0.51, 0.6),
+    ):
+        network = replace(tiny, width=width, depth=depth)
+        yield Architecture(f"tinynet_{name}.in1k", "tinynet", network.build)
+    edge = Inverted(stages=inverted.EFFICIENTNET_EDGE, activation=nn.ReLU)
+    for name, width, depth in (
+        ("es.ra_in1k", 1.0, 1.0), ("em.ra2_in1k", 1.0, 1.1), ("el.ra_in1k", 1.2, 1.4),
+    ):
+        network = replace(edge, width=width, depth=depth)
+        yield Architecture(f"efficientnet_{name}", "efficientnet-edge", network.build)
+    second = Inverted(
+        stages=inverted.EFFICIENTNET_V2_BASE, activation=nn.SiLU, padding="same", least=0.0
+    )
+    for name, width, depth in (("b0", 1, 1), ("b1", 1, 1.1), ("b2", 1.1, 1.2), ("b3", 1.2, 1.4)):
+        network = replace(second, width=width, depth=depth)
+        yield Architecture(f"tf_efficientnetv2_{name}.in1k", "efficientnet-v2", network.build)
+    for name, stages in {
+        "s": inverted.EFFICIENTNET_V2_S, "m": inverted.EFFICIENTNET_V2_M,
+    }.items():
+        network = replace(second, stages=stages, stem=24)
+        yield Architecture(f"tf_efficientnetv2_{name}.in1k", "efficientnet-v2", network.build)
+
+
+def _pictures() -> Iterator[Architecture]:
+    yield Architecture("xception", "xception", pictures.xception)
+    yield Architecture("inception_v3", "inception", pictures.inception_v3)
+    yield Architecture(
+        "ese_vovnet39b", "vovnet",
+        lambda: pictures.vovnet((128, 160, 192, 224), (256, 512, 768, 1024), (1, 1, 2, 2), 5),
+    )
+    small, even = (2, 2, 6, 2), (3, 3, 9, 3)
+    for name, depths, first, convolutions in (
+        ("atto.d2_in1k", small, 40, True),
+        ("femto.d1_in1k", small, 48, True),
+        ("pico.d1_in1k", small, 64, True),
+        ("nano.in12k_ft_in1k", (2, 2, 8, 2), 80, True),
+        ("tiny.fb_in1k", even, 96, False),
+        ("small.fb_in1k", (3, 3, 27, 3), 96, False),
+        ("base.fb_in1k", (3, 3, 27, 3), 128, False),
+    ):
+        widths = tuple(first * 2**stage for stage in range(4))
+        yield Architecture(
+            f"convnext_{name}", "convnext",
+            lambda d=depths, w=widths, c=convolutions: pictures.convnext(d, w, convolutions=c),
+        )
+    narrow, broad = (64, 128, 320, 512), (96, 192, 384, 768)
+    for name, depths, widths in (
+        ("s12", (2, 2, 6, 2), narrow),
+        ("s24", (4, 4, 12, 4), narrow),
+        ("s36", (6, 6, 18, 6), narrow),
+        ("m36", (6, 6, 18, 6), broad),
+    ):
+        yield Architecture(
+            f"poolformer_{name}", "poolformer", lambda d=depths, w=widths: pictures.poolformer(d, w)
+        )
+
+
+def _vision_transformers() -> Iterator[Architecture]:
+    tiny = VisionTransformer(width=192, depth=12, heads=3)
+    small = VisionTransformer(width=384, depth=12, heads=6)
+    base = VisionTransformer(width=768, depth=12, heads=12)
+    for name, network in {
+        "vit_tiny_patch16_224.augreg_in21k_ft_in1k": tiny,
+        "vit_tiny_patch16_384.augreg_in21k_ft_in1k": replace(tiny, side=384),
+        "vit_small_patch32_224.augreg_in21k_ft_in1k": replace(small, patch=32),
+        "vit_small_patch32_384.augreg_in21k_ft_in1k": replace(small, patch=32, side=384),
+        "vit_small_patch16_224.augreg_in1k": small,
+        "vit_small_patch16_384.augreg_in1k": replace(small, side=384),
+        "vit_base_patch32_224.augreg_in1k": replace(base, patch=32),
+        "vit_base_patch32_clip_448.laion2b_ft_in12k_in1k": replace(
+            base, patch=32, side=448, first_norm=True
+        ),
+        "vit_base_patch16_224.augreg_in1k": base,
+        "vit_base_patch16_384.augreg_in1k": replace(base, side=384),
+        "flexivit_small.300ep_in1k": replace(small, side=240),
+    }.items():
+        yield Architecture(name, "vit", network.build)
+    for side, depth in ((224, 12), (384, 12)):
+        network = replace(base, depth=depth, side=side, relative=True, mean=True)
+        yield Architecture(
+            f"beit_base_patch16_{side}.in22k_ft_in22k_in1k", "beit", network.build
+        )
+    for name, heads, depths, width, patch in (
+        ("ti", (2, 4, 8), (2, 6, 4), 64, (16, 8)),
+        ("xs", (2, 4, 8), (2, 6, 4), 96, (16, 8)),
+        ("s", (3, 6, 12), (2, 6, 4), 144, (16, 8)),
+        ("b", (4, 8, 16), (3, 6, 4), 256, (14, 7)),
+    ):
+        widths = (width, 2 * width, 4 * width)
+        yield Architecture(
+            f"pit_{name}_224", "pit",
+            lambda w=widths, d=depths, h=heads, p=patch: tokens.Pit(w, d, h, p),
+        )
+
+
+def _mixers() -> Iterator[Architecture]:
+    yield Architecture("mixer_b16_224", "mixer", lambda: tokens.mixer(768, 12))
+    yield Architecture("mixer_l16_224", "mixer", lambda: tokens.mixer(1024, 24))
+    for depth in (12, 24, 36):
+        yield Architecture(
+            f"resmlp_{depth}_224", "resmlp", lambda d=depth: tokens.resmlp(384, d)
+        )
+    yield Architecture("gmlp_s16_224", "gmlp", lambda: tokens.gmlp(256, 30))
+
+
+def _hybrids() -> Iterator[Architecture]:
+    for name, widths, heads, depths, key in (
+        ("128s", (128, 256, 384), (4, 6, 8), (2, 3, 4), 16),
+        ("128", (128, 256, 384), (4, 8, 12), (4, 4, 4), 16),
+        ("192", (192, 288, 384), (3, 5, 6), (4, 4, 4), 32),
+        ("256", (256, 384, 512), (4, 6, 8), (4, 4, 4), 32),
+        ("384", (384, 512, 768), (6, 9, 12), (4, 4, 4), 32),
+    ):
+        yield Architecture(
+            f"levit_{name}", "levit",
+            lambda w=widths, h=heads, d=depths, k=key: ready.levit(w, h, d, k),
+        )
+    large = (64, 128, 320, 512)
+    for name, widths, depths in (
+        ("b0", (32, 64, 160, 256), (2, 2, 2, 2)),
+        ("b1", large, (2, 2, 2, 2)),
+        ("b2", large, (3, 4, 6, 3)),
+        ("b3", large, (3, 4, 18, 3)),
+    ):
+        yield Architecture(f"pvt_v2_{name}", "pvt", lambda w=widths, d=depths: ready.pvt_v2(w, d))
+    for name, widths, necks, expansion in (
+        ("xxs", (64, 80, 96), (16, 16, 24, 48, 64, 80, 320), 2.0),
+        ("xs", (96, 120, 144), (16, 32, 48, 64, 80, 96, 384), 4.0),
+        ("s", (144, 192, 240), (16, 32, 64, 96, 128, 160, 640), 4.0),
+    ):
+        yield Architecture(
+            f"mobilevit_{name}", "mobilevit",
+            lambda w=widths, n=necks, e=expansion: ready.mobilevit(w, n, expansion=e),
+        )
+    for percent in (50, 100, 200):
+        yield Architecture(
+            f"mobilevitv2_{percent:03d}", "mobilevit-v2",
+            lambda f=percent / 100: ready.mobilevit_v2(f),
+        )
+    for name, widths, depths, attended in (
+        ("l1", (48, 96, 224, 448), (3, 2, 6, 4), 1),
+        ("l3", (64, 128, 320, 512), (4, 4, 12, 6), 4),
+        ("l7", (96, 192, 384, 768), (6, 6, 18, 8), 8),
+    ):
+        yield Architecture(
+            f"efficientformer_{name}", "efficientformer",
+            lambda w=widths, d=depths, a=attended: ready.efficientformer(w, d, a),
+        )
