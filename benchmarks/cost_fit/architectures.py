@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from networks import inverted, pictures, ready, residual, tokens
-from networks.inverted import Inverted
-from networks.residual import ResNet, Stage
-from networks.tokens import VisionTransformer
 from torch import nn
+from zoo import inverted, pictures, ready, residual, tokens, windows
+from zoo.inverted import Inverted
+from zoo.residual import ResNet, Stage
+from zoo.tokens import VisionTransformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +43,7 @@ def architectures() -> tuple[Architecture, ...]:
         *_efficient(),
         *_pictures(),
         *_vision_transformers(),
+        *_windows(),
         *_mixers(),
         *_hybrids(),
     )
@@ -74,9 +75,7 @@ def _residual() -> Iterator[Architecture]:
             yield Architecture(f"gluon_resnext{layers}_32x4d", "resnext", grouped.build)
             both = replace(grouped, gated=True)
             yield Architecture(f"gluon_seresnext{layers}_32x4d", "resnext", both.build)
-    yield Architecture(
-        "seresnet50", "se-resnet", ResNet(depths=(3, 4, 6, 3), gated=True).build
-    )
+    yield Architecture("seresnet50", "se-resnet", ResNet(depths=(3, 4, 6, 3), gated=True).build)
     large = ResNet(depths=(3, 4, 23, 3), groups=64, group_width=4)
     yield Architecture("gluon_resnext101_64x4d", "resnext", large.build)
     for width in (8, 16):
@@ -105,19 +104,24 @@ def _plain() -> Iterator[Architecture]:
         )
         if name in ("b1", "b2", "b3"):
             yield Architecture(
-                f"repvgg_{name}g4", "repvgg",
+                f"repvgg_{name}g4",
+                "repvgg",
                 lambda d=depths, f=factors: residual.repvgg(d, f, groups=4),
             )
     yield Architecture("darknet53", "darknet", residual.darknet)
     large = (
-        Stage("basic", 1, 128, 2, 1), Stage("basic", 2, 192, 2, 1),
-        Stage("bottleneck", 6, 640, 2, 0.25), Stage("inverted", 5, 640, 2, 3),
+        Stage("basic", 1, 128, 2, 1),
+        Stage("basic", 2, 192, 2, 1),
+        Stage("bottleneck", 6, 640, 2, 0.25),
+        Stage("inverted", 5, 640, 2, 3),
         Stage("inverted", 4, 640, 1, 3),
     )
     medium = (*large[:3], Stage("inverted", 4, 640, 2, 3), Stage("inverted", 1, 640, 1, 3))
     small = (
-        Stage("basic", 1, 48, 2, 1), Stage("basic", 3, 48, 2, 1),
-        Stage("bottleneck", 7, 384, 2, 0.25), Stage("inverted", 2, 560, 2, 3),
+        Stage("basic", 1, 48, 2, 1),
+        Stage("basic", 3, 48, 2, 1),
+        Stage("bottleneck", 7, 384, 2, 0.25),
+        Stage("inverted", 2, 560, 2, 3),
         Stage("inverted", 1, 256, 1, 3),
     )
     yield Architecture("gernet_l", "genet", lambda: residual.genet(32, large, 2560))
@@ -142,6 +146,17 @@ def _inverted() -> Iterator[Architecture]:
     yield Architecture("spnasnet_100.rmsp_in1k", "mnasnet", single.build)
     searched = Inverted(stages=inverted.FBNET_C, activation=nn.ReLU, stem=16, head=1984)
     yield Architecture("fbnetc_100.rmsp_in1k", "fbnet", searched.build)
+    third = Inverted(
+        stages=inverted.FBNET_V3_B,
+        activation=nn.Hardswish,
+        stem=16,
+        head=1984,
+        pooled_head=True,
+        rounded_gate=True,
+        gate=nn.Hardsigmoid,
+        least=0.95,
+    )
+    yield Architecture("fbnetv3_b.ra2_in1k", "fbnet-v3", third.build)
 
 
 def _efficient() -> Iterator[Architecture]:
@@ -161,13 +176,19 @@ def _efficient() -> Iterator[Architecture]:
         yield Architecture(name, "efficientnet", network.build)
     tiny = replace(plain, fixed_stem=True, rounding=round)
     for name, width, depth in (
-        ("a", 1.0, 1.2), ("b", 0.75, 1.1), ("c", 0.54, 0.85), ("d", 0.54, 0.695), ("e", 0.51, 0.6),
+        ("a", 1.0, 1.2),
+        ("b", 0.75, 1.1),
+        ("c", 0.54, 0.85),
+        ("d", 0.54, 0.695),
+        ("e", 0.51, 0.6),
     ):
         network = replace(tiny, width=width, depth=depth)
         yield Architecture(f"tinynet_{name}.in1k", "tinynet", network.build)
     edge = Inverted(stages=inverted.EFFICIENTNET_EDGE, activation=nn.ReLU)
     for name, width, depth in (
-        ("es.ra_in1k", 1.0, 1.0), ("em.ra2_in1k", 1.0, 1.1), ("el.ra_in1k", 1.2, 1.4),
+        ("es.ra_in1k", 1.0, 1.0),
+        ("em.ra2_in1k", 1.0, 1.1),
+        ("el.ra_in1k", 1.2, 1.4),
     ):
         network = replace(edge, width=width, depth=depth)
         yield Architecture(f"efficientnet_{name}", "efficientnet-edge", network.build)
@@ -178,7 +199,8 @@ def _efficient() -> Iterator[Architecture]:
         network = replace(second, width=width, depth=depth)
         yield Architecture(f"tf_efficientnetv2_{name}.in1k", "efficientnet-v2", network.build)
     for name, stages in {
-        "s": inverted.EFFICIENTNET_V2_S, "m": inverted.EFFICIENTNET_V2_M,
+        "s": inverted.EFFICIENTNET_V2_S,
+        "m": inverted.EFFICIENTNET_V2_M,
     }.items():
         network = replace(second, stages=stages, stem=24)
         yield Architecture(f"tf_efficientnetv2_{name}.in1k", "efficientnet-v2", network.build)
@@ -188,7 +210,8 @@ def _pictures() -> Iterator[Architecture]:
     yield Architecture("xception", "xception", pictures.xception)
     yield Architecture("inception_v3", "inception", pictures.inception_v3)
     yield Architecture(
-        "ese_vovnet39b", "vovnet",
+        "ese_vovnet39b",
+        "vovnet",
         lambda: pictures.vovnet((128, 160, 192, 224), (256, 512, 768, 1024), (1, 1, 2, 2), 5),
     )
     small, even = (2, 2, 6, 2), (3, 3, 9, 3)
@@ -203,7 +226,8 @@ def _pictures() -> Iterator[Architecture]:
     ):
         widths = tuple(first * 2**stage for stage in range(4))
         yield Architecture(
-            f"convnext_{name}", "convnext",
+            f"convnext_{name}",
+            "convnext",
             lambda d=depths, w=widths, c=convolutions: pictures.convnext(d, w, convolutions=c),
         )
     narrow, broad = (64, 128, 320, 512), (96, 192, 384, 768)
@@ -240,9 +264,7 @@ def _vision_transformers() -> Iterator[Architecture]:
         yield Architecture(name, "vit", network.build)
     for side, depth in ((224, 12), (384, 12)):
         network = replace(base, depth=depth, side=side, relative=True, mean=True)
-        yield Architecture(
-            f"beit_base_patch16_{side}.in22k_ft_in22k_in1k", "beit", network.build
-        )
+        yield Architecture(f"beit_base_patch16_{side}.in22k_ft_in22k_in1k", "beit", network.build)
     for name, heads, depths, width, patch in (
         ("ti", (2, 4, 8), (2, 6, 4), 64, (16, 8)),
         ("xs", (2, 4, 8), (2, 6, 4), 96, (16, 8)),
@@ -251,8 +273,34 @@ def _vision_transformers() -> Iterator[Architecture]:
     ):
         widths = (width, 2 * width, 4 * width)
         yield Architecture(
-            f"pit_{name}_224", "pit",
+            f"pit_{name}_224",
+            "pit",
             lambda w=widths, d=depths, h=heads, p=patch: tokens.Pit(w, d, h, p),
+        )
+
+
+def _windows() -> Iterator[Architecture]:
+    for name, width, heads, depths in (
+        ("small", 64, (2, 4, 8, 16), (2, 2, 10, 4)),
+        ("base", 96, (3, 6, 12, 24), (2, 2, 18, 2)),
+        ("large", 128, (4, 8, 16, 32), (2, 2, 18, 2)),
+    ):
+        widths = tuple(width * 2**stage for stage in range(4))
+        yield Architecture(
+            f"twins_svt_{name}",
+            "twins",
+            lambda w=widths, h=heads, d=depths: windows.twins_svt(w, h, d),
+        )
+    for name, width, depth, heads, side in (
+        ("xxs24_224", 192, 24, 4, 224),
+        ("xxs36_224", 192, 36, 4, 224),
+        ("s24_224", 384, 24, 8, 224),
+        ("xs24_384", 288, 24, 6, 384),
+    ):
+        yield Architecture(
+            f"cait_{name}",
+            "cait",
+            lambda w=width, d=depth, h=heads, s=side: windows.Cait(w, d, h, s),
         )
 
 
@@ -260,9 +308,7 @@ def _mixers() -> Iterator[Architecture]:
     yield Architecture("mixer_b16_224", "mixer", lambda: tokens.mixer(768, 12))
     yield Architecture("mixer_l16_224", "mixer", lambda: tokens.mixer(1024, 24))
     for depth in (12, 24, 36):
-        yield Architecture(
-            f"resmlp_{depth}_224", "resmlp", lambda d=depth: tokens.resmlp(384, d)
-        )
+        yield Architecture(f"resmlp_{depth}_224", "resmlp", lambda d=depth: tokens.resmlp(384, d))
     yield Architecture("gmlp_s16_224", "gmlp", lambda: tokens.gmlp(256, 30))
 
 
@@ -275,7 +321,8 @@ def _hybrids() -> Iterator[Architecture]:
         ("384", (384, 512, 768), (6, 9, 12), (4, 4, 4), 32),
     ):
         yield Architecture(
-            f"levit_{name}", "levit",
+            f"levit_{name}",
+            "levit",
             lambda w=widths, h=heads, d=depths, k=key: ready.levit(w, h, d, k),
         )
     large = (64, 128, 320, 512)
@@ -292,12 +339,14 @@ def _hybrids() -> Iterator[Architecture]:
         ("s", (144, 192, 240), (16, 32, 64, 96, 128, 160, 640), 4.0),
     ):
         yield Architecture(
-            f"mobilevit_{name}", "mobilevit",
+            f"mobilevit_{name}",
+            "mobilevit",
             lambda w=widths, n=necks, e=expansion: ready.mobilevit(w, n, expansion=e),
         )
     for percent in (50, 100, 200):
         yield Architecture(
-            f"mobilevitv2_{percent:03d}", "mobilevit-v2",
+            f"mobilevitv2_{percent:03d}",
+            "mobilevit-v2",
             lambda f=percent / 100: ready.mobilevit_v2(f),
         )
     for name, widths, depths, attended in (
@@ -306,6 +355,7 @@ def _hybrids() -> Iterator[Architecture]:
         ("l7", (96, 192, 384, 768), (6, 6, 18, 8), 8),
     ):
         yield Architecture(
-            f"efficientformer_{name}", "efficientformer",
+            f"efficientformer_{name}",
+            "efficientformer",
             lambda w=widths, d=depths, a=attended: ready.efficientformer(w, d, a),
         )

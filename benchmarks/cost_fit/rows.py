@@ -11,8 +11,13 @@ from edgedistill.cost.published import read_operator_lists
 from edgedistill.cost.roofline import Columns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from built import Built
+
+BUILT_FOR = "Deeplite clsbench"
+"""The source whose networks were built here."""
 DEFAULT_THREADS = 4
 """Of a row that states none: ONNX Runtime takes one a core, and these boards have four."""
 FILES = ("ops_classification.json", "ops_ncnn.json", "ops_yolobench_v3_v5.json")
@@ -40,8 +45,12 @@ class Published:
                 for row in csv.DictReader(file)
             }
 
-    def onnx_runtime_fp32(self) -> list[Measurement]:
-        """ONNX Runtime CPU fp32: Raspberry Pi 4, Raspberry Pi 5, Jetson Nano."""
+    def onnx_runtime_fp32(self, extra: Mapping[str, Built] | None = None) -> list[Measurement]:
+        """ONNX Runtime CPU fp32: Raspberry Pi 4, Raspberry Pi 5, Jetson Nano.
+
+        Args:
+            extra: Networks that were built here, for rows of the Jetson Nano without a list.
+        """
         found = []
         for row in self.rows:
             if row["runtime"] != "ONNX Runtime CPU" or row["quality"] != "ok":
@@ -52,7 +61,19 @@ class Published:
                 place = ("ops_yolobench_v3_v5.json", yolo)
             if place:
                 found.append(self._measurement(row, place))
+            elif row["source"] == BUILT_FOR and extra and row["model"] in extra:
+                found.append(self._built(row, extra[row["model"]]))
         return found
+
+    def _built(self, row: dict[str, str], network: Built) -> Measurement:
+        return Measurement(
+            device=row["device"],
+            family=network.family,
+            network=row["model"],
+            columns=Columns.of(network.operators),
+            latency_s=float(row["latency_ms"]) / 1e3,
+            threads=int(row["threads"] or DEFAULT_THREADS),
+        )
 
     def ncnn_one_thread(self, precisions: tuple[str, ...]) -> list[Measurement]:
         """Ncnn CPU on one thread; the fastest of rows that a source gives twice."""

@@ -24,15 +24,20 @@ class Logits(nn.Module):
 
 
 def levit(
-    widths: tuple[int, int, int], heads: tuple[int, int, int], depths: tuple[int, int, int],
+    widths: tuple[int, int, int],
+    heads: tuple[int, int, int],
+    depths: tuple[int, int, int],
     key: int = 16,
 ) -> nn.Module:
     """LeViT with its second head (arXiv 2104.01136, table 1)."""
     from transformers import LevitConfig, LevitForImageClassificationWithTeacher
 
     config = LevitConfig(
-        hidden_sizes=list(widths), num_attention_heads=list(heads), depths=list(depths),
-        key_dim=[key] * 3, num_labels=1000,
+        hidden_sizes=list(widths),
+        num_attention_heads=list(heads),
+        depths=list(depths),
+        key_dim=[key] * 3,
+        num_labels=1000,
         down_ops=[
             ["Subsample", key, widths[0] // key, 4, 2, 2],
             ["Subsample", key, widths[1] // key, 4, 2, 2],
@@ -48,8 +53,12 @@ def pvt_v2(
     from transformers import PvtV2Config, PvtV2ForImageClassification
 
     config = PvtV2Config(
-        hidden_sizes=list(widths), depths=list(depths), sr_ratios=[8, 4, 2, 1],
-        num_attention_heads=[1, 2, 5, 8], mlp_ratios=list(ratios), num_labels=1000,
+        hidden_sizes=list(widths),
+        depths=list(depths),
+        sr_ratios=[8, 4, 2, 1],
+        num_attention_heads=[1, 2, 5, 8],
+        mlp_ratios=list(ratios),
+        num_labels=1000,
     )
     return Logits(PvtV2ForImageClassification(config))
 
@@ -61,8 +70,11 @@ def mobilevit(
     from transformers import MobileViTConfig, MobileViTForImageClassification
 
     config = MobileViTConfig(
-        hidden_sizes=list(widths), neck_hidden_sizes=list(necks), expand_ratio=expansion,
-        image_size=side, num_labels=1000,
+        hidden_sizes=list(widths),
+        neck_hidden_sizes=list(necks),
+        expand_ratio=expansion,
+        image_size=side,
+        num_labels=1000,
     )
     return Logits(MobileViTForImageClassification(config))
 
@@ -75,9 +87,7 @@ def mobilevit_v2(width: float, side: int = 256) -> nn.Module:
     return Logits(MobileViTV2ForImageClassification(config))
 
 
-def efficientformer(
-    widths: tuple[int, ...], depths: tuple[int, ...], attended: int
-) -> nn.Module:
+def efficientformer(widths: tuple[int, ...], depths: tuple[int, ...], attended: int) -> nn.Module:
     """EfficientFormer (arXiv 2206.01191, table 3).
 
     Args:
@@ -91,8 +101,11 @@ def efficientformer(
     )
 
     config = EfficientFormerConfig(
-        hidden_sizes=list(widths), depths=list(depths), dim=widths[-1],
-        num_meta3d_blocks=attended, num_labels=1000,
+        hidden_sizes=list(widths),
+        depths=list(depths),
+        dim=widths[-1],
+        num_meta3d_blocks=attended,
+        num_labels=1000,
     )
     config.hidden_size = widths[-1]  # read by the head, and set by no default
     return Logits(EfficientFormerForImageClassificationWithTeacher(config))

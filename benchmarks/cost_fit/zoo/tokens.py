@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from networks.blocks import LayerScale, Residual
 from torch import nn
+
+from zoo.blocks import LayerScale, Residual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,12 +65,12 @@ def feed_forward(width: int, inner: int, outputs: int | None = None) -> nn.Seque
 class Patches(nn.Module):
     """The picture cut into patches, each made a token."""
 
-    def __init__(self, width: int, size: int, *, bias: bool = True) -> None:
+    def __init__(self, width: int, size: int, *, bias: bool = True, inputs: int = 3) -> None:
         super().__init__()
-        self.cut = nn.Conv2d(3, width, size, size, bias=bias)
+        self.cut = nn.Conv2d(inputs, width, size, size, bias=bias)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        """[batch, 3, height, width] to [batch, tokens, width]."""
+        """[batch, channels, height, width] to [batch, tokens, width]."""
         return self.cut(picture).flatten(2).transpose(1, 2)
 
 
@@ -133,7 +134,9 @@ class VisionTransformer:
         layers += [nn.LayerNorm(self.width)] if self.first_norm else []
         for _ in range(self.depth):
             attention = Attention(
-                self.width, self.heads, relative=side if self.relative else 0,
+                self.width,
+                self.heads,
+                relative=side if self.relative else 0,
                 bias=not self.relative,
             )
             scale = [LayerScale(self.width)] if self.relative else []
@@ -245,7 +248,10 @@ class Pit(nn.Module):
     """Pooling-based vision transformer (arXiv 2103.16302, table 1): three stages of attention."""
 
     def __init__(
-        self, widths: tuple[int, ...], depths: tuple[int, ...], heads: tuple[int, ...],
+        self,
+        widths: tuple[int, ...],
+        depths: tuple[int, ...],
+        heads: tuple[int, ...],
         patch: tuple[int, int],
     ) -> None:
         super().__init__()

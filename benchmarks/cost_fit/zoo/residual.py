@@ -1,12 +1,13 @@
-"""ResNet and what was made of it: wide, grouped, gated, with other stems, Res2Net, RepVGG, DarkNet."""
+"""ResNet and what became of it: wide, grouped, gated, Res2Net; RepVGG, DarkNet, GENet, VGG."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from networks.blocks import Residual, SqueezeExcite, classifier, convolution
 from torch import nn
+
+from zoo.blocks import Residual, SqueezeExcite, classifier, convolution
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -98,9 +99,7 @@ class Scales(nn.Module):
         super().__init__()
         width = channels // scales
         self.scales, self.first = scales, first
-        self.parts = nn.ModuleList(
-            convolution(width, width, 3, stride) for _ in range(scales - 1)
-        )
+        self.parts = nn.ModuleList(convolution(width, width, 3, stride) for _ in range(scales - 1))
         self.rest = nn.AvgPool2d(3, stride, 1) if first else nn.Identity()
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
@@ -192,9 +191,7 @@ def genet(stem: int, stages: tuple[Stage, ...], features: int) -> nn.Module:
             shortcut = None
             if stride > 1 or channels != stage.width:
                 shortcut = convolution(channels, stage.width, 1, stride, activation=None)
-            layers.append(
-                Residual(nn.Sequential(*body), shortcut=shortcut, activation=nn.ReLU)
-            )
+            layers.append(Residual(nn.Sequential(*body), shortcut=shortcut, activation=nn.ReLU))
             channels = stage.width
     return nn.Sequential(*layers, convolution(channels, features), classifier(features))
 
@@ -217,9 +214,10 @@ def vgg(depths: tuple[int, ...], *, normalized: bool = False) -> nn.Module:
         layers.append(nn.MaxPool2d(2))
     head = (
         nn.Flatten(),
-        nn.Linear(512 * 7 * 7, 4096), nn.ReLU(),
-        nn.Linear(4096, 4096), nn.ReLU(),
+        nn.Linear(512 * 7 * 7, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
         nn.Linear(4096, 1000),
     )
     return nn.Sequential(*layers, *head)
-

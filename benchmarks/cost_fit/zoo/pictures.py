@@ -1,9 +1,11 @@
-"""Networks of pictures in the manner of transformers: ConvNeXt, PoolFormer; and Xception, Inception."""
+"""ConvNeXt and PoolFormer, transformers without attention; Xception, Inception and VoVNet."""
 
 from __future__ import annotations
 
 import torch
-from networks.blocks import (
+from torch import nn
+
+from zoo.blocks import (
     Branches,
     LayerNorm2d,
     LayerScale,
@@ -11,7 +13,6 @@ from networks.blocks import (
     classifier,
     convolution,
 )
-from torch import nn
 
 
 class LastAxis(nn.Module):
@@ -48,14 +49,18 @@ def convnext(
             if convolutions:
                 dense: list[nn.Module] = [
                     LayerNorm2d(width),
-                    nn.Conv2d(width, 4 * width, 1), nn.GELU(), nn.Conv2d(4 * width, width, 1),
+                    nn.Conv2d(width, 4 * width, 1),
+                    nn.GELU(),
+                    nn.Conv2d(4 * width, width, 1),
                 ]
             else:
                 dense = [
                     LastAxis(
                         nn.Sequential(
                             nn.LayerNorm(width),
-                            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width),
+                            nn.Linear(width, 4 * width),
+                            nn.GELU(),
+                            nn.Linear(4 * width, width),
                         )
                     )
                 ]
@@ -123,13 +128,18 @@ def xception() -> nn.Module:
             layers.append(Residual(nn.Sequential(*body), shortcut=shortcut))
         channels = width
     exit_body = [
-        nn.ReLU(), separable(728, 728), nn.ReLU(), separable(728, 1024), nn.MaxPool2d(3, 2, 1),
+        nn.ReLU(),
+        separable(728, 728),
+        nn.ReLU(),
+        separable(728, 1024),
+        nn.MaxPool2d(3, 2, 1),
     ]
     layers += [
-        Residual(
-            nn.Sequential(*exit_body), shortcut=convolution(728, 1024, 1, 2, activation=None)
-        ),
-        separable(1024, 1536), nn.ReLU(), separable(1536, 2048), nn.ReLU(),
+        Residual(nn.Sequential(*exit_body), shortcut=convolution(728, 1024, 1, 2, activation=None)),
+        separable(1024, 1536),
+        nn.ReLU(),
+        separable(1536, 2048),
+        nn.ReLU(),
     ]
     return nn.Sequential(*layers, classifier(2048))
 
@@ -160,7 +170,9 @@ def inception_v3() -> nn.Module:
         Branches(
             nn.Sequential(convolution(768, 192), convolution(192, 320, 3, 2, padding=0)),
             nn.Sequential(
-                convolution(768, 192), *_crossed(192, 192, 192), convolution(192, 192, 3, 2, padding=0)
+                convolution(768, 192),
+                *_crossed(192, 192, 192),
+                convolution(192, 192, 3, 2, padding=0),
             ),
             nn.MaxPool2d(3, 2),
         )
@@ -189,8 +201,10 @@ def _inception_a(inputs: int, pooled: int) -> Branches:
 def _inception_c(inner: int) -> Branches:
     # a 7x7 convolution as a row and a column; the second branch does so twice
     twice = (
-        convolution(inner, inner, (7, 1)), convolution(inner, inner, (1, 7)),
-        convolution(inner, inner, (7, 1)), convolution(inner, 192, (1, 7)),
+        convolution(inner, inner, (7, 1)),
+        convolution(inner, inner, (1, 7)),
+        convolution(inner, inner, (7, 1)),
+        convolution(inner, 192, (1, 7)),
     )
     return Branches(
         convolution(768, 192),
@@ -241,7 +255,9 @@ def vovnet(
         layers: 3x3 convolutions of a block.
     """
     parts: list[nn.Module] = [
-        convolution(3, 64, 3, 2), convolution(64, 64, 3), convolution(64, 128, 3, 2)
+        convolution(3, 64, 3, 2),
+        convolution(64, 64, 3),
+        convolution(64, 128, 3, 2),
     ]
     channels = 128
     for stage, (width, wide, depth) in enumerate(zip(inner, outputs, depths, strict=True)):
@@ -249,8 +265,7 @@ def vovnet(
             parts.append(nn.MaxPool2d(3, 2, ceil_mode=True))
         for block in range(depth):
             convolutions = [
-                convolution(channels if place == 0 else width, width, 3)
-                for place in range(layers)
+                convolution(channels if place == 0 else width, width, 3) for place in range(layers)
             ]
             gate = [EffectiveGate(wide)] if block == depth - 1 else []
             joined = nn.Sequential(convolution(channels + layers * width, wide), *gate)

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
-from networks.blocks import Residual, SqueezeExcite, classifier, convolution, divisible
 from torch import nn
+
+from zoo.blocks import Residual, SqueezeExcite, classifier, convolution, divisible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from networks.blocks import Activation
+    from zoo.blocks import Activation
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Stage:
 
     Attributes:
         kind: `inverted` (1x1, depthwise, 1x1), `separable` (depthwise, 1x1), `edge` (dense 3x3,
-            1x1; "fused" in EfficientNetV2), `plain` (one dense convolution).
+            1x1; "fused" in EfficientNetV2), `plain` (one dense convolution), `pointwise`.
         repeats: How many.
         kernel: Of the middle convolution.
         stride: Of the first block.
@@ -58,6 +59,9 @@ class Inverted:
         fixed_ends: Whether the first and the last stage keep their repeats.
         fixed_head: Whether the head keeps its channels.
         least_head: Whether the head never shrinks.
+        pooled_head: Whether the head comes behind the mean over all pixels (MobileNetV3).
+        rounded_gate: Whether the channels of a gate are rounded like all others.
+        gate: The last activation of a gate.
         least: How far below the scaled width rounding may go.
         padding: `same` for TensorFlow's.
         rounding: How scaled repeats become whole.
@@ -73,6 +77,9 @@ class Inverted:
     fixed_ends: bool = False
     fixed_head: bool = False
     least_head: bool = False
+    pooled_head: bool = False
+    rounded_gate: bool = False
+    gate: Activation = nn.Sigmoid
     least: float = 0.9
     padding: str | None = None
     rounding: Callable[[float], int] = field(default=ceil)
@@ -94,18 +101,27 @@ class Inverted:
         head = self._scaled(self.head)
         if self.fixed_stem or self.fixed_head or (self.least_head and head < self.head):
             head = self.head
+        if self.pooled_head:
+            pool, layer = nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, head, 1, bias=False)
+            last = (pool, layer, self.activation(), nn.Flatten(), nn.Linear(head, 1000))
+            return nn.Sequential(*layers, *last)
         layers.append(convolution(channels, head, activation=self.activation))
         return nn.Sequential(*layers, classifier(head))
 
     def _scaled(self, channels: int) -> int:
         return divisible(channels * self.width, least=self.least)
 
+    def _gate(self, stage: Stage, inputs: int, inner: int) -> SqueezeExcite:
+        middle = inputs * stage.squeeze
+        middle = divisible(middle, least=self.least) if self.rounded_gate else round(middle)
+        return SqueezeExcite(inner, middle, activation=self.activation, gate=self.gate)
+
     def _block(self, stage: Stage, inputs: int, outputs: int, stride: int) -> nn.Module:
         act, pad = self.activation, self.padding
         base = inputs if stage.expand_from is None else self._scaled(stage.expand_from)
         inner = divisible(base * stage.expansion, least=self.least)
         layers: list[nn.Module] = []
-        if stage.kind == "plain":
+        if stage.kind in ("plain", "pointwise"):
             layers = [
                 convolution(inputs, outputs, stage.kernel, stride, activation=act, padding=pad)
             ]
@@ -123,9 +139,7 @@ class Inverted:
                 )
             )
             if stage.squeeze:
-                layers.append(
-                    SqueezeExcite(inner, round(inputs * stage.squeeze), activation=act)
-                )
+                layers.append(self._gate(stage, inputs, inner))
             layers.append(convolution(inner, outputs, activation=None))
         body = nn.Sequential(*layers)
         return Residual(body) if stage.skips and stride == 1 and inputs == outputs else body
@@ -234,3 +248,20 @@ FBNET_C = (
     Stage("inverted", 1, 3, 1, 6, 352),
 )
 """arXiv 1812.03443, figure 5."""
+
+FBNET_V3_B = (
+    Stage("separable", 2, 3, 1, 1, 16),
+    Stage("inverted", 1, 5, 2, 4, 24),
+    Stage("inverted", 3, 5, 1, 2, 24),
+    Stage("inverted", 1, 5, 2, 5, 40, 0.25),
+    Stage("inverted", 4, 5, 1, 3, 40, 0.25),
+    Stage("inverted", 1, 5, 2, 5, 72),
+    Stage("inverted", 4, 3, 1, 3, 72),
+    Stage("inverted", 1, 3, 1, 5, 120, 0.25),
+    Stage("inverted", 5, 5, 1, 3, 120, 0.25),
+    Stage("inverted", 1, 3, 2, 6, 184, 0.25),
+    Stage("inverted", 5, 5, 1, 4, 184, 0.25),
+    Stage("inverted", 1, 5, 1, 6, 224, 0.25),
+    Stage("pointwise", 1, 1, 1, 1, 1344),
+)
+"""arXiv 2006.02049, table 7."""

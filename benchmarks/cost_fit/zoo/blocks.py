@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ class SamePadded(nn.Module):
         for size in (picture.shape[-1], picture.shape[-2]):
             missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             sides += [missing // 2, missing - missing // 2]
-        return self.convolution(F.pad(picture, sides))
+        return self.convolution(pad(picture, sides))
 
 
 def convolution(
@@ -68,8 +68,13 @@ def convolution(
     if padding is None or (same and stride == 1):
         padding = half
     plain = nn.Conv2d(
-        inputs, outputs, sides, stride, 0 if same and stride > 1 else padding,
-        groups=groups, bias=False,
+        inputs,
+        outputs,
+        sides,
+        stride,
+        0 if same and stride > 1 else padding,
+        groups=groups,
+        bias=False,
     )
     layers: list[nn.Module] = [SamePadded(plain) if same and stride > 1 else plain]
     layers.append(nn.BatchNorm2d(outputs))
@@ -133,9 +138,7 @@ class Branches(nn.Module):
 
 def classifier(channels: int, *, dropped: Sequence[nn.Module] = ()) -> nn.Sequential:
     """The mean over all pixels and a linear layer for the thousand classes of ImageNet."""
-    return nn.Sequential(
-        *dropped, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000)
-    )
+    return nn.Sequential(*dropped, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
 
 
 class LayerNorm2d(nn.Module):

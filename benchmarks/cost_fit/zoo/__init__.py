@@ -1,0 +1,1 @@
+"""Published architectures with random weights, built from their papers to be counted."""
