@@ -23,18 +23,16 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from architectures import architectures
-from built import Built, read_built, write_built
-from edgedistill.cost.graph_operators import operators_of
+from built import BUILT, Built, read_built, write_built
 
 from edgedistill.cost.graph import count
+from edgedistill.cost.graph_operators import operators_of
 from edgedistill.stages.export.quiet import quiet
 
 if TYPE_CHECKING:
     from architectures import Architecture
 
-HERE = Path(__file__).resolve().parent
-PUBLISHED = HERE.parents[1].parent / "shared" / "published"
-KEPT = HERE / "architectures.json"
+PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "published"
 SOURCE, RUNTIME = "Deeplite clsbench", "ONNX Runtime CPU"
 TOLERANCE = 0.01
 ROUNDING_MACS = 5e6
@@ -149,7 +147,7 @@ def main() -> None:
         return
     arguments.cache.mkdir(parents=True, exist_ok=True)
     rows = published_rows(arguments.folder)
-    kept = read_built(KEPT) if arguments.only else {}
+    kept = read_built(BUILT) if arguments.only else {}
     print(f"{'':75}{'MACs [M]':>10} published         |  params [M] published")
     for architecture in architectures():
         if arguments.only and architecture.name not in arguments.only:
@@ -159,7 +157,7 @@ def main() -> None:
             kept[architecture.name] = network
         else:
             kept.pop(architecture.name, None)
-    write_built(KEPT, kept)
+    write_built(BUILT, kept)
     print(f"{len(kept)} networks of {len({one.family for one in kept.values()})} families")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.core.operator_kind import Kind
@@ -16,8 +17,9 @@ from edgedistill.cost.operators import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+BUILT = Path(__file__).resolve().parent / "architectures.json"
+"""The file."""
 _REPEATED = "times"
 _ABSENT = {field.name: field.default for field in fields(Operator)}
 
@@ -63,7 +65,10 @@ def read_built(file: Path) -> dict[str, Built]:
 
 
 def _plain(network: Built) -> dict[str, object]:
-    counts = Counter(one for one in network.operators if one.kind is not Kind.FREE)
+    # all of them compute in fp32, which goes without saying
+    counts = Counter(
+        replace(one, precision=None) for one in network.operators if one.kind is not Kind.FREE
+    )
     operators = [
         {
             **({_REPEATED: times} if times > 1 else {}),

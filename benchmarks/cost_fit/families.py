@@ -12,42 +12,35 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from built import read_built
-from fit import HEADER, PUBLISHED, Guess, balanced, baseline, held_out, line
+from built import BUILT, read_built
+from fit import PUBLISHED
+from folds import Guess, balanced, guessed, held_out
 from priors import ONNX_RUNTIME_FP32
 from rows import Published
+from table import Table
 
-from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.fitting import Fitted, Measurement, fit
 from edgedistill.cost.roofline import KINDS, operator_latencies_s
 
-BUILT = Path(__file__).resolve().parent / "architectures.json"
+if TYPE_CHECKING:
+    from edgedistill.core.operator_kind import Kind
+
+BYTES = 4.0
 NANO = "Jetson Nano"
 
 
 def by_family(title: str, guesses: list[Guess]) -> None:
     """Prints the error of all and of each family."""
-    print(HEADER)
-    print(line(title, guesses))
+    table = Table()
+    table.add(title, guesses)
     for name in sorted({guess.measurement.family for guess in guesses}):
-        print(line(f"  {name}", [one for one in guesses if one.measurement.family == name]))
-
-
-def guessed(fitted: Fitted, known: list[Measurement], asked: list[Measurement]) -> list[Guess]:
-    """What a fit says of networks it does not know."""
-    return [
-        Guess(
-            one,
-            fitted.latency_s(one.columns, one.device, threads=one.threads),
-            baseline(known, one),
-        )
-        for one in asked
-    ]
+        table.add(f"  {name}", [one for one in guesses if one.measurement.family == name])
 
 
 def shares(fitted: Fitted, one: Measurement) -> dict[Kind, float]:
@@ -77,16 +70,16 @@ def main() -> None:
     rows = published.onnx_runtime_fp32(read_built(BUILT))
     seen = {(one.device, one.network) for one in known}
     asked = [one for one in rows if (one.device, one.network) not in seen]
-    few = fit(balanced(known), ONNX_RUNTIME_FP32, bytes_per_element=4.0)
-    by_family("by the nine networks with published lists", guessed(few, known, asked))
-    guesses, _ = held_out(
+    few = guessed(known, asked, ONNX_RUNTIME_FP32, bytes_per_element=BYTES)
+    by_family("by the nine networks with published lists", few)
+    guesses = held_out(
         rows,
         ONNX_RUNTIME_FP32,
         lambda one: f"{one.device} {one.family}",
         asked=lambda one: one.device == NANO,
     )
     by_family("each family by all the others", guesses)
-    whole = fit(balanced(rows), ONNX_RUNTIME_FP32, bytes_per_element=4.0)
+    whole = fit(balanced(rows), ONNX_RUNTIME_FP32, bytes_per_element=BYTES)
     if arguments.each:
         for guess in guesses:
             one = guess.measurement

@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from boards import one_thread_rows
+from built import BUILT, read_built
 from cores import CORES, efficiencies, slopes
 from folds import Guess, balanced, baseline_s, by_group, few_rows, held_out
 from priors import ONNX_RUNTIME_FP32
@@ -106,7 +107,7 @@ def device_and_family(one: Measurement) -> str:
 
 def run(published: Published, table: Table) -> Result:
     """Fits all devices together, prints what leaving out says, and gives what is to be written."""
-    rows = published.onnx_runtime_fp32()
+    rows = published.onnx_runtime_fp32(read_built(BUILT))
     known = slopes(one_thread_rows(published.rows))
     evidence = _evidence(rows, known)
     _print(evidence, table)

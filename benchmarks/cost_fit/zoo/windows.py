@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+
 from zoo.blocks import LayerScale, Residual
 from zoo.tokens import Attention, Patches, feed_forward
 
@@ -124,9 +125,7 @@ class ClassAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads, self.scale = heads, (width // heads) ** -0.5
-        self.query, self.key, self.value, self.outputs = (
-            nn.Linear(width, width) for _ in range(4)
-        )
+        self.query, self.key, self.value, self.outputs = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """[batch, tokens, width] to [batch, 1, width]."""
