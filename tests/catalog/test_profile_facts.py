@@ -66,7 +66,7 @@ MEMORY = {
     "snapdragon-7-gen-4": (8, 33.6),
     "snapdragon-778g": (6, 25.6),
     "snapdragon-765g": (6, 17.1),
-    "cortex-a55-phone": (2, 12.8),
+    "cortex-a55-phone": (2, 8.4),
 }
 """By device: memory of the smallest board or phone in 2^30 bytes, bandwidth in 10^9 bytes a
 second; None where no published figure is sure."""
