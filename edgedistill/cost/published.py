@@ -16,6 +16,7 @@ from edgedistill.core.operator_kind import Kind
 from edgedistill.core.strict import Strict
 from edgedistill.cost.operators import Operator
 from edgedistill.cost.residual_sums import with_residual_sums
+from edgedistill.cost.spelled_out import spelled_out
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def operators_of_rows(
     for place, row in enumerate(rows):
         where = f"{prefix}[{place}]"
         try:
-            operators.append(operator(PublishedOperator.read(row, file=file), network=network))
+            one = operator(PublishedOperator.read(row, file=file), network=network)
+            operators += spelled_out(one, network) if row["type"] == "act" else [one]
         except InputError as error:
             faults += [
                 Fault(
@@ -215,6 +217,6 @@ def _kind(row: PublishedOperator, network: str) -> Kind | None:
             return kind
     if row.type == "act":
         # only MobileNet v3 has activations of its own here that are not a fused ReLU
-        full = network.startswith("mobilenet-v3") and "minimalistic" not in network
+        full = re.match("mobilenet[-_]?v3", network) and "minimalistic" not in network
         return Kind.HARD_SWISH if full else Kind.RELU
     return _BY_TYPE.get(row.type)

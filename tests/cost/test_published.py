@@ -52,9 +52,26 @@ def test_class_and_type_tell_the_kind(tmp_path: Path, changes: dict[str, str], k
 
 def test_an_activation_without_a_name_is_read_by_its_network(tmp_path: Path) -> None:
     row = {**CONVOLUTION, "cls": "mem", "type": "act"}
-    names = ("mobilenet-v3-small_224_1.0", "shufflenet_v2_x1.0")
+    names = ("mobilenet-v3-small_224_1.0", "mobilenet-v3-small-minimalistic_224_1.0")
     lists = read_operator_lists(written(tmp_path, {name: [row] for name in names}))
     assert [lists[name][0].kind for name in names] == [Kind.HARD_SWISH, Kind.RELU]
+
+
+@pytest.mark.parametrize(
+    ("network", "kinds"),
+    [
+        ("densenet121", [Kind.MOVEMENT, Kind.ELEMENTWISE, Kind.RELU]),
+        ("shufflenet_v2_x1.0", [Kind.MOVEMENT, Kind.MOVEMENT, Kind.MOVEMENT]),
+        ("regnet", [Kind.RELU]),
+    ],
+)
+def test_what_an_activation_stands_for_is_spelled_out(
+    tmp_path: Path, network: str, kinds: list[Kind]
+) -> None:
+    row = {**CONVOLUTION, "cls": "mem", "type": "act", "i": 64, "o": 64}
+    operators = read_operator_lists(written(tmp_path, {network: [row]}))[network]
+    assert [one.kind for one in operators] == kinds
+    assert {(one.input_elements, one.output_elements) for one in operators} == {(64, 64)}
 
 
 def test_all_unreadable_operators_are_named_at_once(tmp_path: Path) -> None:
