@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from edgedistill.app.compress import compress, plan_lines, run_recipe
     from edgedistill.app.estimate import Estimates, estimate, estimate_targets, read_operator_lists
+    from edgedistill.app.fit_target import fit_target
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.resolve import read_recipe
     from edgedistill.core.budget import Budget
@@ -39,6 +40,7 @@ __all__ = [
     "compress",
     "estimate",
     "estimate_targets",
+    "fit_target",
     "init",
     "judge",
     "plan_lines",
@@ -62,6 +64,7 @@ _HOMES = {
     "compress": "edgedistill.app.compress",
     "estimate": "edgedistill.app.estimate",
     "estimate_targets": "edgedistill.app.estimate",
+    "fit_target": "edgedistill.app.fit_target",
     "init": "edgedistill.app.catalogue",
     "judge": "edgedistill.app.outcome",
     "plan_lines": "edgedistill.app.compress",

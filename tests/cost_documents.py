@@ -1,4 +1,7 @@
-"""A board with one runtime, a shape of the cost model and small networks, as files for tests."""
+"""A board, a shape of the cost model and small networks, as files for tests.
+
+No shape that ships is for such a runtime on such a processor.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ SHAPE: dict[str, Any] = {
     "name": "test-fp32",
     "engine": "armnn",
     "precision": "fp32",
-    "isa_levels": ["none"],
+    "isa_levels": ["dotprod"],
     "bytes_per_element": 4.0,
     "shape": {
         "rates": {"depthwise": 0.1, "matmul": 0.5},
@@ -66,7 +69,7 @@ clusters:
     count: 4
     clock_ghz: 1.5
     fp32_flop_per_cycle: 8
-    isa_flags: [neon]
+    isa_flags: [neon, dotprod]
     source: a data sheet
 runtimes:
   cpu:

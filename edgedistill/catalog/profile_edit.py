@@ -6,6 +6,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from edgedistill.catalog.yaml_file import parse_yaml, read_yaml
 from edgedistill.core.profile import TargetProfile
@@ -68,4 +69,9 @@ def _written(value: Any) -> Any:
     if isinstance(value, dict):
         parts = {key: _written(item) for key, item in value.items()}
         return {key: item for key, item in parts.items() if item not in (None, [], {})}
-    return [_written(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        items = CommentedSeq(_written(item) for item in value)
+        if all(isinstance(item, int) for item in items):
+            items.fa.set_flow_style()  # [1, 4], as a person would write it
+        return items
+    return value

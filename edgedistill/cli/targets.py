@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def targets() -> None:
-    """Look at target profiles."""
+    """Look at target profiles, check them, and refine them with your measurements."""
 
 
 @targets.command("list")
@@ -34,6 +34,53 @@ def show_target(name: str) -> None:
     from edgedistill.render.targets import target_page
 
     click.echo(target_page(edgedistill.target_profile(name)), nl=False)
+
+
+@targets.command("fit")
+@click.argument("name")
+@click.option(
+    "--from",
+    "measurements",
+    required=True,
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Your measurements: model, precision, threads, latency_ms; also runtime, family.",
+)
+@click.option("--runtime", metavar="NAME", help="Of lines that name none; else the default one.")
+@click.option(
+    "--out",
+    metavar="FILE.yaml",
+    type=click.Path(path_type=Path),
+    help="The new profile; NAME-fitted.yaml in this folder where absent.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there already.")
+@click.option(
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of your own profiles, searched beside those that ship.",
+)
+def fit_target(
+    name: str,
+    measurements: Path,
+    runtime: str | None,
+    out: Path | None,
+    force: bool,
+    folders: tuple[Path, ...],
+) -> None:
+    """Refine a profile with your own measurements and write it as a new one.
+
+    NAME is a profile's name, or the path of a profile of your own (.yaml). One measurement is
+    enough to rescale the device's speed.
+    """
+    import edgedistill
+    from edgedistill.render.target_fit import fit_page
+
+    found = edgedistill.fit_target(
+        name, measurements, runtime=runtime, out=out, force=force, folders=folders
+    )
+    click.echo(fit_page(found), nl=False)
 
 
 @targets.command("validate")

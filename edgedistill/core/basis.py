@@ -122,7 +122,7 @@ def _fitted(
         threads=fitted.threads,
         sources=fitted.sources,
         error=fitted.error,
-        method=f"{where}, fitted to {count} measurements of "
+        method=f"{where}, fitted to {count} measurement{'s' if count != 1 else ''} of "
         + ("this device" if own else "other devices"),
     )
 

@@ -123,8 +123,8 @@ def _quantity(total_ms: float, basis: Basis, stretch: tuple[float, float], note:
         confidence=basis.interval.confidence,
         evidence=Evidence.ESTIMATED,
         samples=max(basis.measurements, 1),
-        method=f"{basis.method}; interval from residuals on networks that the fit had not "
-        f"seen{note}",
+        method=f"{basis.method}; interval from residuals of the tier {basis.tier} on what the fit "
+        f"had not seen{note}",
     )
 
 
@@ -203,8 +203,8 @@ def _threaded(
     ]
     counts = " and ".join(map(str, measured))
     note = (
-        f", widened because {threads.count} threads were not measured (but {counts}): "
-        "they follow from Amdahl's law"
+        f", widened because the measurements ran on {counts} thread(s): that on {threads.count} "
+        "follows from Amdahl's law"
     )
     return seconds, (float(min(*ratios, 1.0)), float(max(*ratios, 1.0))), note
 

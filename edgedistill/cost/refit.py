@@ -31,7 +31,7 @@ from edgedistill.cost.fitting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from edgedistill.core.shape_document import ShapeDocument
 
     Floats = NDArray[np.float64]
-    Told = Callable[[CostScale, Measurement], float]
 
 MEASURED_FROM = 20
 """From this many measurements on, of `FAMILIES_FROM` families at least, a device is `measured`."""
@@ -224,11 +223,7 @@ def _interval(
     own = None if residuals is None else interval_of_device(residuals)
     if many and own is not None:
         return own
-    order: tuple[Tier, ...] = ("few-measurements", "pooled", "data-sheet", "measured")
-    if not known_processor:
-        order = ("data-sheet", *order)
-    tier = next(name for name in order if name in document.intervals)
-    borrowed = document.intervals[tier]
+    borrowed = _borrowed(document, known_processor)
     if own is None:
         return borrowed
     return IntervalFactors(
@@ -236,3 +231,17 @@ def _interval(
         high=max(borrowed.high, own.high),
         confidence=borrowed.confidence,
     )
+
+
+def _borrowed(document: ShapeDocument, known_processor: bool) -> IntervalFactors:
+    """The interval of the tier, or twice that of a better one where the shape has no such tier."""
+    fitting: tuple[Tier, ...] = ("few-measurements", "pooled", "data-sheet")
+    if not known_processor:
+        fitting = ("data-sheet",)
+    better: tuple[Tier, ...] = ("few-measurements", "measured")
+    tier = next((name for name in fitting if name in document.intervals), None)
+    if tier is not None:
+        return document.intervals[tier]
+    known = [name for name in better if name in document.intervals] or [*document.intervals]
+    narrow = document.intervals[known[0]]
+    return IntervalFactors(low=narrow.low**2, high=narrow.high**2, confidence=narrow.confidence)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from edgedistill.core.evidence import Evidence
+from edgedistill.render.columns import table
 from edgedistill.units import format_count
 
 if TYPE_CHECKING:
@@ -32,15 +34,7 @@ def estimates_page(estimates: Sequence[Estimate]) -> str:
 
 def estimates_table(estimates: Sequence[Estimate]) -> str:
     """A line for each estimate."""
-    lines = [_HEADS, *(_cells(one) for one in estimates)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if place in (3, 4) else text.ljust(width)
-            for place, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return table([_HEADS, *(_cells(one) for one in estimates)], right=(3, 4))
 
 
 def milliseconds(value_ms: float) -> str:
@@ -90,7 +84,8 @@ def _details(one: Estimate) -> str:
         ("Size of the file", one.size_mb, "MB"),
     ):
         if figure is not None:
-            lines += _entry(f"{name}: {_figure(figure, unit)}; {figure.method}.")
+            how = "" if figure.evidence is Evidence.COUNTED else f"; {figure.method}"
+            lines += _entry(f"{name}: {_figure(figure, unit)}{how}.")
     return "\n".join(lines)
 
 

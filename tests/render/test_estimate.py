@@ -69,7 +69,7 @@ def test_a_page_says_how_long_how_sure_and_on_what_it_rests() -> None:
         "Source: Deeplite YOLOBench (Apache-2.0)",
         "Where the time goes:",
         "2 other kinds",
-        "Size of the file: 97.8 MB; bytes of the file.",
+        "Size of the file: 97.8 MB.",
     ):
         assert words in page
     assert max(map(len, page.splitlines())) <= WIDTH
