@@ -1,9 +1,8 @@
 """Activations and normalizations that an exporter writes as several nodes, as one step each.
 
-ONNX Runtime's own fusions (`onnxruntime/core/optimizer`: gelu_fusion, quick_gelu_fusion,
-layer_norm_fusion, skip_layer_norm_fusion) and, with them, the two-node form of hard swish, which
-published lists have as one. The tanh form of GELU written in eight nodes stays eight: the runtime
-runs them one by one.
+ONNX Runtime's own fusions (`onnxruntime/core/optimizer`: gelu_fusion, fast_gelu_fusion,
+quick_gelu_fusion, layer_norm_fusion, skip_layer_norm_fusion) and, with them, the two-node form of
+hard swish, which published lists have as one.
 """
 
 from __future__ import annotations
@@ -17,10 +16,15 @@ if TYPE_CHECKING:
     from edgedistill.cost.steps import Flow, Step
 
 
+_LONGEST_CUBIC = 5
+
+
 def fuse_patterns(flow: Flow) -> None:
     """Merges every pattern into the one step that it stands for."""
     for error_function in flow.of("Erf"):
         _fuse_gelu(flow, error_function)
+    for tangent in flow.of("Tanh"):
+        _fuse_tanh_gelu(flow, tangent)
     for gate in flow.of("Sigmoid", "HardSigmoid"):
         _fuse_gated(flow, gate)
     for root in flow.of("Sqrt"):
@@ -77,6 +81,36 @@ def _fuse_gelu(flow: Flow, error_function: Step) -> None:
     _merge(flow, steps, "Gelu", source)
 
 
+def _fuse_tanh_gelu(flow: Flow, tangent: Step) -> None:
+    """From x -> some cubic of x -> Tanh -> + 1 -> times x/2."""
+    plus = flow.follower(tangent, "Add")
+    times = flow.follower(plus, "Mul") if plus is not None else None
+    if plus is None or times is None:
+        return
+    half, source = _scaled(flow, flow.other(times, plus.output))
+    if half is None or flow.follower(half) is not times:
+        return
+    cubic = _between(flow, source, tangent.inputs[0])
+    if len(cubic) in (4, 5):  # x + a x^3 with a power, or x (1 + a x^2) with products
+        _merge(flow, [*cubic, tangent, plus, half, times], "Gelu", source)
+
+
+def _between(flow: Flow, source: str, result: str) -> list[Step]:
+    """The sums, products and powers that lead from a tensor to another; empty if more is read."""
+    steps: list[Step] = []
+    open_ends = [result]
+    while open_ends:
+        name = open_ends.pop()
+        if name == source or flow.tensors.is_scalar(name):
+            continue
+        maker = flow.maker(name, "Add", "Mul", "Pow")
+        if maker is None or flow.follower(maker) is None or len(steps) == _LONGEST_CUBIC:
+            return []
+        steps.append(maker)
+        open_ends += maker.inputs
+    return steps
+
+
 def _fuse_gated(flow: Flow, gate: Step) -> None:
     """From x -> sigmoid (of a multiple of x) -> times x: SiLU; with a hard sigmoid, hard swish."""
     times = flow.follower(gate, "Mul")
@@ -111,10 +145,10 @@ def _fuse_normalization(flow: Flow, root: Step) -> None:
     if minus is not None and mean is not None and mean.inputs[0] == minus.inputs[0]:
         steps += [minus, mean]
         source = minus.inputs[0]
-    divided = _division(flow, root, centred)
-    if not divided:
-        return
-    steps += divided
+    divided = flow.follower(root, "Div")
+    if divided is None or divided.inputs[0] != centred:
+        return  # a product with the reciprocal is no pattern that the runtime knows
+    steps.append(divided)
     for op in ("Mul", "Add"):
         after = flow.follower(steps[-1], op)
         if after is not None and flow.tensors.is_constant(flow.other(after, steps[-1].output)):
@@ -127,17 +161,6 @@ def _varying(flow: Flow, step: Step | None) -> str:
     """The one operand that is no constant number; the empty name if there is none."""
     names = [one for one in step.inputs if not flow.tensors.is_scalar(one)] if step else []
     return names[0] if len(names) == 1 else ""
-
-
-def _division(flow: Flow, root: Step, centred: str) -> list[Step]:
-    """The division by the root, or the product with its reciprocal."""
-    after = flow.follower(root, "Div", "Reciprocal")
-    if after is None:
-        return []
-    if after.op == "Div":
-        return [after] if after.inputs[0] == centred else []
-    times = flow.follower(after, "Mul")
-    return [after, times] if times is not None and times.reads(centred) else []
 
 
 def _fuse_sum_before(flow: Flow, normal: Step) -> None:

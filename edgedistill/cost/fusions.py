@@ -100,14 +100,12 @@ def fold_constants(flow: Flow) -> None:
 
 
 def _fold_what_follows(flow: Flow, convolution: Step) -> None:
-    step = replace(convolution, biased=len([one for one in convolution.inputs if one]) > 2)
-    step = flow.merge((convolution,), step)
+    step = convolution
     while (reader := flow.follower(step)) is not None:
         normal = reader.op == "BatchNormalization" and step.output == reader.inputs[0]
         if not normal and not (reader.op in ("Add", "Mul") and _is_by_channel(flow, step, reader)):
             return
-        biased = step.biased or normal or reader.op == "Add"
-        step = flow.merge((step, reader), replace(step, outputs=reader.outputs[:1], biased=biased))
+        step = flow.merge((step, reader), replace(step, outputs=reader.outputs[:1]))
 
 
 def _is_by_channel(flow: Flow, step: Step, reader: Step) -> bool:
@@ -136,7 +134,7 @@ def _fold_product(flow: Flow, product: Step) -> None:
     ):
         return
     op = "Gemm" if len(flow.tensors.shape(step.output)) == 2 else "MatMul"
-    flow.merge((step, after), replace(step, op=op, outputs=after.outputs[:1], biased=True))
+    flow.merge((step, after), replace(step, op=op, outputs=after.outputs[:1]))
 
 
 def _without_factors(flow: Flow, product: Step) -> Step:
@@ -192,7 +190,9 @@ def _fuse_activations_of_sums(flow: Flow, fusing: Fusing) -> None:
     """The activation after a sum with a convolution's result is part of that convolution.
 
     The sum itself stays a step, as published lists have it: ONNX Runtime copies the other summand
-    to where the convolution adds its result, which is as much traffic.
+    to where the convolution adds its result, which is as much traffic. It asks that the convolution
+    has a bias; nearly every one has, from its batch norm. An untrained network's norms shift by
+    zero and exporters leave that out, so a missing bias is no reason to expect another cost.
     """
     for total in flow.of("Add"):
         reader = flow.follower(total, *fusing.after_convolution)
@@ -202,7 +202,6 @@ def _fuse_activations_of_sums(flow: Flow, fusing: Fusing) -> None:
         shapes = {flow.tensors.shape(name) for name in total.inputs}
         if len(shapes) == 1 and any(
             maker is not None
-            and maker.biased
             and maker.precision is None
             and not maker.activated
             and flow.follower(maker) is total

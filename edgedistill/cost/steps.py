@@ -29,7 +29,6 @@ class Step:
         node: The node whose attributes count: the one that works most.
         place: Its place in the order of execution.
         precision: What it computes in, where quantization decides; else its tensors tell.
-        biased: Whether something constant is added in it.
         activated: Whether an activation is part of it, so that no other can be.
     """
 
@@ -39,7 +38,6 @@ class Step:
     node: onnx.NodeProto
     place: int
     precision: Precision | None = None
-    biased: bool = False
     activated: bool = False
 
     @property

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RUNTIME_OPERATORS = {
     "product": ("Conv", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"),
     Kind.SILU: ("QuickGelu",),
-    Kind.GELU: ("Gelu",),
+    Kind.GELU: ("FastGelu", "Gelu"),
     Kind.NORMALIZATION: (
         "LayerNormalization",
         "SimplifiedLayerNormalization",
@@ -38,7 +38,16 @@ RUNTIME_OPERATORS = {
     Kind.SOFTMAX: ("Softmax",),
     Kind.POOLING: ("ReduceMean", "GlobalAveragePool", "MaxPool"),
     Kind.MOVEMENT: ("Transpose", "Concat"),
-    Kind.ELEMENTWISE: ("Add", "Mul", "Div", "Sub", "Pow", "Sqrt", "BatchNormalization"),
+    Kind.ELEMENTWISE: (
+        "Add",
+        "Mul",
+        "Div",
+        "Sub",
+        "Pow",
+        "Sqrt",
+        "Reciprocal",
+        "BatchNormalization",
+    ),
     Kind.FREE: ("Reshape",),
 }
 NAMES = {op: kind for kind, ops in RUNTIME_OPERATORS.items() for op in ops}
@@ -81,7 +90,8 @@ PRODUCT = "p = MatMul (x, square) a = Add (p, b)"
 HEADS = "(float[1,2,5,8] x, float[1,2,5,8] z) => (float[1,2,5,5] y)"
 NUMBERS = (
     "<float zero={0.0}, float half={0.5}, float one={1.0}, float two={2.0}, float six={6.0}, "
-    "float root={1.4142135}, float tiny={0.00001}>"
+    "float root={1.4142135}, float tiny={0.00001}, float three={3.0}, "
+    "float cube={0.044714998453855515}, float inner={0.7978845834732056}>"
 )
 WEIGHTS = {
     "w": (8, 3, 3, 3),
@@ -92,6 +102,7 @@ WEIGHTS = {
     "by_channel": (1, 8, 1, 1),
 }
 ERF = "m = Div (a, root) e = Erf (m) o = Add (e, one)"
+GATE = "z = Mul (h, o) y = Sub (z, x)"
 CASES = {
     **{
         f"convolution, {op}": (PICTURE, f"{CONVOLUTION} y = {op} (c)")
@@ -115,10 +126,6 @@ CASES = {
     "residual sum seen twice": (
         PICTURE,
         f"{SHORT} {CONVOLUTION} a = Add (c, d) r = Relu (a) y = Mul (r, a)",
-    ),
-    "residual sum without a bias": (
-        PICTURE,
-        "d = Conv (x, w1) c = Conv <pads=[1,1,1,1]> (x, w) a = Add (c, d) y = Relu (a)",
     ),
     "SiLU before the residual sum": (
         PICTURE,
@@ -144,6 +151,21 @@ CASES = {
     "GELU, half last": (ROWS, f"{PRODUCT} {ERF} t = Mul (a, o) y = Mul (t, half)"),
     "GELU, half first": (ROWS, f"{PRODUCT} {ERF} h = Mul (a, half) y = Mul (h, o)"),
     "GELU in an order nobody fuses": (ROWS, f"{PRODUCT} {ERF} h = Mul (o, half) y = Mul (a, h)"),
+    "GELU by tanh of a power": (
+        ROWS,
+        f"{PRODUCT} h = Mul (a, half) p3 = Pow (a, three) q = Mul (p3, cube) r = Add (a, q) "
+        f"k = Mul (r, inner) t = Tanh (k) o = Add (t, one) {GATE}",
+    ),
+    "GELU by tanh of products": (
+        ROWS,
+        f"{PRODUCT} h = Mul (a, half) q = Mul (a, cube) r = Mul (a, q) f = Add (r, one) "
+        f"k = Mul (a, inner) l = Mul (k, f) t = Tanh (l) o = Add (t, one) {GATE}",
+    ),
+    "GELU by tanh, half last": (
+        ROWS,
+        f"{PRODUCT} p3 = Pow (a, three) q = Mul (p3, cube) r = Add (a, q) k = Mul (r, inner) "
+        "t = Tanh (k) o = Add (t, one) u = Mul (a, o) y = Mul (u, half)",
+    ),
     "sum, layer norm": (ROWS, f"{PRODUCT} t = Add (x, a) y = LayerNormalization (t, scale, b)"),
     "sum seen twice, layer norm": (
         ROWS,
@@ -159,6 +181,11 @@ CASES = {
         ROWS,
         "axes = Constant <value_ints=[-1]> () p = Pow (x, two) v = ReduceMean (p, axes) "
         "w2 = Add (v, tiny) r = Sqrt (w2) n = Div (x, r) y = Mul (n, scale)",
+    ),
+    "RMS norm by a reciprocal, which nobody fuses": (
+        ROWS,
+        "axes = Constant <value_ints=[-1]> () p = Pow (x, two) v = ReduceMean (p, axes) "
+        "w2 = Add (v, tiny) r = Sqrt (w2) i = Reciprocal (r) n = Mul (x, i) y = Mul (n, scale)",
     ),
     "scores": (
         HEADS,
@@ -185,6 +212,14 @@ def test_what_is_left_is_what_the_runtime_is_left_with(
     used = {"deep": (8, 8, 1, 1), "gate": (3, 3, 1, 1), **WEIGHTS}
     file = write(f"g {ends} {NUMBERS} {{ {body} }}", weights=used, opset='"" : 20')
     assert of_ours(operators_of(file)) == of_runtime(file, tmp_path)
+
+
+def test_a_residual_sum_takes_in_its_activation_even_where_norms_shift_by_zero(
+    write: Callable[..., Path],
+) -> None:
+    body = "d = Conv (x, w1) c = Conv <pads=[1,1,1,1]> (x, w) a = Add (c, d) y = Relu (a)"
+    kinds = [one.kind for one in operators_of(write(f"g {PICTURE} {{ {body} }}", weights=WEIGHTS))]
+    assert kinds == [Kind.POINTWISE, Kind.CONV_3X3, Kind.ELEMENTWISE]
 
 
 def test_hard_swish_is_one_operator_as_in_published_lists(write: Callable[..., Path]) -> None:
