@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from edgedistill.app.latency import Question, latency_of
-from edgedistill.app.network_operators import network_operators
+from edgedistill.app.network_operators import computing_in, network_operators
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.shapes import shape_documents
 from edgedistill.core.basis import NoBasis, basis_of, runtime_named
@@ -16,6 +16,9 @@ from edgedistill.core.evidence import counted
 from edgedistill.core.profile import Precision, Runtime, TargetProfile
 from edgedistill.core.strict import Strict
 from edgedistill.cost import published
+from edgedistill.cost.energy import energy_per_inference, power_mode
+from edgedistill.cost.graph_operators import precision_of
+from edgedistill.cost.memory import peak_memory
 from edgedistill.errors import Fault, InputError
 from edgedistill.store import write_file
 from edgedistill.units import bytes_to_mb
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgedistill.app.network_operators import Source
+    from edgedistill.core.evidence import Quantity
     from edgedistill.core.profile import ConvertedRuntime
     from edgedistill.cost.operators import Operator
 
@@ -48,8 +52,9 @@ def estimate(  # noqa: PLR0913  # the public call; all but the first two have de
             of a published operator list, as its JSON file holds them.
         target: A profile's name, the path of a profile of your own, or a profile.
         runtime: One of the profile's runtimes or converted runtimes; its default one where absent.
-        precision: fp32, fp16 or int8: what the network is to compute with. Where absent, what the
-            file itself computes with. Operators of a quantized file keep the precision they have.
+        precision: fp32, fp16 or int8: what the network is to compute with; a float network is taken
+            as converted to it. Where absent, what the file itself computes with. The operators of a
+            quantized file keep the precision that each has.
         threads: Threads of the inference; the runtime's usual number where absent.
         input_shapes: Of a file: by input name, without the batch axis, for inputs whose axes it
             leaves open.
@@ -76,13 +81,14 @@ def estimate(  # noqa: PLR0913  # the public call; all but the first two have de
     )
     chosen = _precision(precision, operators, chosen_runtime)
     count = _threads(threads, profile, chosen_runtime)
-    return _estimate(
-        Question(profile, name, chosen, count),
-        operators,
-        own,
-        network=network or (Path(source).name if isinstance(source, str | Path) else None),
-        file=Path(source) if isinstance(source, str | Path) else None,
-    )
+    asked = Question(profile, name, chosen, count)
+    found = _estimate(asked, computing_in(operators, chosen), own)
+    if isinstance(source, str | Path):
+        file = Path(source)
+        as_it_is = chosen == precision_of(operators)
+        sizes = _sizes(file, found, profile, chosen_runtime, input_shapes) if as_it_is else {}
+        return found.model_copy(update={"network": network or file.name, **sizes})
+    return found.model_copy(update={"network": network})
 
 
 class Estimates(Strict):
@@ -169,33 +175,26 @@ def read_operator_lists(file: str | Path) -> dict[str, tuple[Operator, ...]]:
 
 
 def _estimate(
-    question: Question,
-    operators: Sequence[Operator],
-    folders: Sequence[Path],
-    *,
-    network: str | None,
-    file: Path | None,
+    question: Question, operators: Sequence[Operator], folders: Sequence[Path]
 ) -> Estimate:
+    """Latency and energy of operators."""
     profile = question.profile
     shapes = shape_documents(folders)
     basis = basis_of(profile, question.runtime, question.precision, shapes)
     latency = latency_of(question, operators, shapes, basis)
     facts: dict[str, Any] = {
-        "network": network,
         "target": profile.name,
         "target_title": profile.title,
         "runtime": question.runtime,
         "precision": question.precision,
         "threads": question.threads,
         "macs": sum(one.macs for one in operators),
-        "size_mb": None
-        if file is None
-        else counted(bytes_to_mb(file.stat().st_size), "bytes of the file"),
     }
     if isinstance(basis, NoBasis) or isinstance(latency, NoBasis):
         reason = basis if isinstance(basis, NoBasis) else latency
         assert isinstance(reason, NoBasis)
         return Estimate(**facts, tier="unsupported", reason=reason.reason)
+    mode = power_mode(profile)
     return Estimate(
         **facts,
         tier=basis.tier,
@@ -206,7 +205,24 @@ def _estimate(
         error=basis.error,
         by_kind=latency.by_kind,
         operators=latency.operators,
+        energy_mj=None if mode is None else energy_per_inference(latency.latency_ms, mode),
     )
+
+
+def _sizes(
+    file: Path,
+    found: Estimate,
+    profile: TargetProfile,
+    runtime: Runtime | ConvertedRuntime,
+    input_shapes: Mapping[str, tuple[int, ...]] | None,
+) -> dict[str, Quantity]:
+    """Size of a file, and the memory of an inference where ONNX Runtime runs it as it is."""
+    sizes = {"size_mb": counted(bytes_to_mb(file.stat().st_size), "bytes of the file")}
+    if engine_of(runtime) == "onnxruntime-cpu" and found.precision in runtime.precisions:
+        sizes["peak_memory_mb"] = peak_memory(
+            file, machine=profile.machine, input_shapes=input_shapes
+        )
+    return sizes
 
 
 def _runtime_name(profile: TargetProfile, name: str | None) -> str:
@@ -241,8 +257,7 @@ def _precision(
                 )
             )
         return chosen
-    held = {one.precision for one in operators}
-    own: Precision = next((one for one in ("int8", "fp16") if one in held), "fp32")
+    own = precision_of(operators)
     if own in runtime.precisions or isinstance(runtime, Runtime):
         return own
     return runtime.precisions[0]  # the file is converted, so it computes with what there is

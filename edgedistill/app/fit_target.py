@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.app.latency import Question, latency_of
-from edgedistill.app.network_operators import network_operators
+from edgedistill.app.network_operators import computing_in, network_operators
 from edgedistill.app.own_measurements import OwnMeasurement, read_measurements
 from edgedistill.app.refitting import Group, refitted
 from edgedistill.catalog.profile_edit import with_costs
@@ -141,14 +141,18 @@ def _read(file: Path, profile: TargetProfile, runtime: str) -> list[_Row]:
                 known[one.model, engine] = network_operators(one.model, engine=engine)
             except InputError as error:
                 known[one.model, engine] = ()
-                faults += [
-                    replace(fault, file=file, field=f"line {one.line}: model", given=repr(one.name))
-                    for fault in error.faults
-                ]
-        rows.append(_Row(one, known[one.model, engine]))
+                faults += _with_line(error, file, f"line {one.line}: model", one.name)
+        try:
+            rows.append(_Row(one, computing_in(known[one.model, engine], one.precision)))
+        except InputError as error:
+            faults += _with_line(error, file, f"line {one.line}: precision", one.precision)
     if faults:
         raise InputError(*faults)
     return rows
+
+
+def _with_line(error: InputError, file: Path, field: str, given: str) -> list[Fault]:
+    return [replace(fault, file=file, field=field, given=repr(given)) for fault in error.faults]
 
 
 def _costs(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgedistill.cost.fusions import RUNTIMES
 from edgedistill.cost.graph_operators import operators_of
@@ -12,6 +13,9 @@ from edgedistill.cost.operators import Operator
 from edgedistill.cost.published import operators_of_rows
 from edgedistill.cost.roofline import COUNTED
 from edgedistill.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from edgedistill.core.profile import Precision
 
 Source = str | Path | Sequence[Operator] | Sequence[Mapping[str, Any]]
 """An ONNX file, operators, or rows of a published operator list."""
@@ -55,6 +59,33 @@ def network_operators(
         )
     _require_sizes(found)
     return found
+
+
+def computing_in(operators: Sequence[Operator], precision: Precision) -> tuple[Operator, ...]:
+    """The network as it would be in a precision.
+
+    A float network is converted as a whole. In a quantized one each operator keeps what it has.
+
+    Args:
+        operators: The network.
+        precision: What it is to compute with.
+
+    Raises:
+        InputError: If float is asked of a quantized network.
+    """
+    held = {one.precision for one in operators} - {None}
+    if "int8" not in held:
+        return tuple(replace(one, precision=None) for one in operators)
+    if precision != "int8":
+        raise InputError(
+            Fault(
+                field="precision",
+                given=repr(precision),
+                problem="is asked of a network that is quantized to int8",
+                remedy="Give the float network, or ask for int8",
+            )
+        )
+    return tuple(operators)
 
 
 def _of_rows(source: Any, network: str) -> tuple[Operator, ...]:

@@ -56,7 +56,7 @@ class Estimate(Strict):
     """Version of this document's schema."""
     document: Literal["edgedistill-estimate"] = "edgedistill-estimate"
     """What this document is."""
-    network: str | None
+    network: str | None = None
     """The network's name, or its file."""
     target: str
     """The profile's name."""

@@ -40,10 +40,19 @@ def estimates_table(estimates: Sequence[Estimate]) -> str:
 def milliseconds(value_ms: float) -> str:
     """A duration with three figures.
 
-    >>> milliseconds(123.4), milliseconds(0.01234), milliseconds(12345.6)
-    ('123 ms', '0.0123 ms', '12346 ms')
+    >>> milliseconds(123.4)
+    '123 ms'
     """
-    return f"{value_ms:.0f} ms" if value_ms >= 100 else f"{value_ms:.3g} ms"
+    return f"{three_figures(value_ms)} ms"
+
+
+def three_figures(value: float) -> str:
+    """A number with three figures, or with those before its point, never with an exponent above.
+
+    >>> three_figures(123.4), three_figures(0.01234), three_figures(12345.6)
+    ('123', '0.0123', '12346')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _cells(one: Estimate) -> tuple[str, ...]:
@@ -90,10 +99,10 @@ def _details(one: Estimate) -> str:
 
 
 def _figure(figure: Quantity, unit: str) -> str:
-    text = f"{figure.value:.3g} {unit}"
+    text = f"{three_figures(figure.value)} {unit}"
     if figure.low == figure.high:
         return text
-    return f"{text} ({figure.low:.3g} to {figure.high:.3g} {unit})"
+    return f"{text} ({three_figures(figure.low)} to {three_figures(figure.high)} {unit})"
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -80,6 +80,47 @@ def test_a_file_has_a_name_and_a_size(folder: Path, network: Path) -> None:
     assert asked([ROW], folder, network="mine").network == "mine"
 
 
+def test_a_float_file_is_taken_as_converted_to_what_is_asked(folder: Path, network: Path) -> None:
+    (folder / "shapes" / "test-int8.yaml").write_text(
+        (folder / "shapes" / "test-fp32.yaml")
+        .read_text(encoding="utf-8")
+        .replace("test-fp32", "test-int8")
+        .replace("precision: fp32", "precision: int8")
+        .replace("efficiency: 0.5", "efficiency: 2.0"),
+        encoding="utf-8",
+    )
+    int8, fp32 = (asked(network, folder, precision=one) for one in ("int8", "fp32"))
+    assert int8.latency_ms is not None
+    assert fp32.latency_ms is not None
+    assert {one.precision for one in int8.operators} == {"int8"}
+    assert int8.latency_ms.value == pytest.approx(fp32.latency_ms.value / 4)
+    assert int8.size_mb is None  # nobody has written that file
+
+
+def test_float_of_a_quantized_network_is_refused(folder: Path) -> None:
+    operator = Operator(
+        kind=Kind.POINTWISE,
+        macs=1,
+        weight_elements=1,
+        input_elements=1,
+        output_elements=1,
+        precision="int8",
+    )
+    with pytest.raises(InputError, match="is quantized to int8"):
+        asked([operator], folder, precision="fp32")
+
+
+def test_memory_and_energy_stand_beside_the_latency(network: Path) -> None:
+    found = edgedistill.estimate(network, "raspberry-pi-4")
+    assert found.latency_ms is not None
+    assert found.peak_memory_mb is not None
+    assert found.energy_mj is not None
+    assert found.energy_mj.low <= found.energy_mj.value <= found.energy_mj.high
+    lists = edgedistill.estimate([ROW], "raspberry-pi-4")
+    assert lists.peak_memory_mb is None
+    assert edgedistill.estimate(network, "pixel-8").energy_mj is None
+
+
 def test_the_interval_is_that_of_the_tier(folder: Path) -> None:
     latency = asked([ROW], folder).latency_ms
     assert latency is not None
