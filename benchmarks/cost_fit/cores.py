@@ -38,6 +38,16 @@ class Core:
     fp32_flop_per_cycle: int
 
     @property
+    def dotprod(self) -> bool:
+        """Whether it multiplies int8 by dot product: all since the Cortex-A55 of 2017."""
+        return self.year >= 2017
+
+    @property
+    def i8mm(self) -> bool:
+        """Whether it multiplies int8 by matrix: all of ARMv9, from 2021 on."""
+        return self.year >= 2021
+
+    @property
     def features(self) -> Floats:
         """Decades since 2015, in order, four vector units."""
         wide = self.fp32_flop_per_cycle == 32

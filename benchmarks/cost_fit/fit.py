@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import ncnn
 import onnxruntime_fp32
+import onnxruntime_int8
 import tflite_armnn
 from rows import Published
 from table import Table
@@ -38,6 +39,7 @@ def _ncnn(precisions: tuple[str, ...], bytes_per_element: float) -> Callable[...
 
 FITS: dict[str, Callable[[Published, Table], Result | None]] = {
     onnxruntime_fp32.NAME: onnxruntime_fp32.run,
+    onnxruntime_int8.NAME: onnxruntime_int8.run,
     **{one.name: partial(tflite_armnn.run, one) for one in tflite_armnn.SUBJECTS},
     "ncnn-fp32": _ncnn(("fp32",), 4.0),
     "ncnn-fp16": _ncnn(("fp16",), 2.0),

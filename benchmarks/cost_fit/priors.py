@@ -64,6 +64,9 @@ NCNN = Priors(
     spreads=ScaleSpreads(macs_per_s=0.3, traffic=0.4, overhead=0.4, activation=0.2, depthwise=0.2),
 )
 
+ONNX_RUNTIME_INT8 = ONNX_RUNTIME_FP32
+"""ONNX Runtime in int8: nothing is known beforehand that is not known of fp32."""
+
 TFLITE = replace(
     ONNX_RUNTIME_FP32,
     rates={**ONNX_RUNTIME_FP32.rates, Kind.DEPTHWISE: Prior(0.15, 0.7)},
