@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgedistill.app.benchmark import benchmark
     from edgedistill.app.catalogue import (
         check_targets,
+        estimate_bases,
         init,
         schema,
         target_profile,
@@ -39,6 +40,7 @@ __all__ = [
     "check_targets",
     "compress",
     "estimate",
+    "estimate_bases",
     "estimate_targets",
     "fit_target",
     "init",
@@ -63,6 +65,7 @@ _HOMES = {
     "check_targets": "edgedistill.app.catalogue",
     "compress": "edgedistill.app.compress",
     "estimate": "edgedistill.app.estimate",
+    "estimate_bases": "edgedistill.app.catalogue",
     "estimate_targets": "edgedistill.app.estimate",
     "fit_target": "edgedistill.app.fit_target",
     "init": "edgedistill.app.catalogue",

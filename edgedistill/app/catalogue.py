@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.catalog.profiles import check, load, names
+from edgedistill.catalog.profiles import check, load, names, profile_file
+from edgedistill.catalog.shapes import check_shapes, shape_documents
 from edgedistill.core.profile import TargetProfile
 from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
-from edgedistill.core.target_check import TargetsCheck, rows_of
+from edgedistill.core.target_check import (
+    TargetsCheck,
+    estimate_rows,
+    mismatches,
+    rows_of,
+    shape_rows,
+)
 from edgedistill.errors import Fault, InputError
 from edgedistill.examples import template
 from edgedistill.store import write_file
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgedistill.core.strict import Strict
+    from edgedistill.core.target_check import EstimateRow
 
 _DOCUMENTS: dict[str, type[Strict]] = {"recipe": Recipe, "profile": TargetProfile, "report": Report}
 
@@ -42,7 +50,7 @@ def target_profile(name: str, folders: Sequence[str | Path] = ()) -> TargetProfi
 
 
 def check_targets(folders: Sequence[str | Path] = ()) -> TargetsCheck:
-    """Reads every target profile: all faults at once, and the errors that the fits report.
+    """Reads every profile and shape: all faults at once, and how far their estimates are off.
 
     Args:
         folders: Folders of your own profiles, read beside those that ship.
@@ -50,12 +58,37 @@ def check_targets(folders: Sequence[str | Path] = ()) -> TargetsCheck:
     Raises:
         InputError: If one of the folders does not exist.
     """
-    profiles, faults = check([Path(folder) for folder in folders])
+    own = [Path(folder) for folder in folders]
+    profiles, faults = check(own)
+    shapes, shape_faults = check_shapes(own)
+    wrong = [
+        fault
+        for profile in profiles
+        for fault in mismatches(profile, shapes, profile_file(profile.name, own))
+    ]
     return TargetsCheck(
         profiles=tuple(profile.name for profile in profiles),
-        faults=faults,
+        faults=(*faults, *shape_faults, *wrong),
         fits=tuple(row for profile in profiles for row in rows_of(profile)),
+        shapes=tuple(row for document in shapes for row in shape_rows(document)),
+        estimates=tuple(row for profile in profiles for row in estimate_rows(profile, shapes)),
     )
+
+
+def estimate_bases(
+    profile: TargetProfile, folders: Sequence[str | Path] = ()
+) -> tuple[EstimateRow, ...]:
+    """What estimates for a profile rest on, runtime by runtime and precision by precision.
+
+    Args:
+        profile: The device.
+        folders: Folders of your own profiles, with your own shapes in `shapes` inside them.
+
+    Raises:
+        InputError: If a shape of the cost model is not a valid one.
+    """
+    shapes = shape_documents([Path(folder) for folder in folders])
+    return tuple(estimate_rows(profile, shapes))
 
 
 def schema(kind: str) -> str:

@@ -25,15 +25,23 @@ def list_targets() -> None:
 
 @targets.command("show")
 @click.argument("name")
-def show_target(name: str) -> None:
-    """Show one target: processors, runtimes, schemes, errors and sources.
+@click.option(
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of your own profiles, searched beside those that ship.",
+)
+def show_target(name: str, folders: tuple[Path, ...]) -> None:
+    """Show one target: processors, runtimes, schemes, errors of estimates and sources.
 
     NAME is a profile's name, or the path of a profile of your own (.yaml).
     """
     import edgedistill
     from edgedistill.render.targets import target_page
 
-    click.echo(target_page(edgedistill.target_profile(name)), nl=False)
+    profile = edgedistill.target_profile(name, folders)
+    click.echo(target_page(profile, edgedistill.estimate_bases(profile, folders)), nl=False)
 
 
 @targets.command("fit")
@@ -98,18 +106,16 @@ def fit_target(
     help="Also write what was found to this file.",
 )
 def validate_targets(folders: tuple[Path, ...], json_file: Path | None) -> None:
-    """Check every profile: all faults at once, and how far each fit is off."""
+    """Check every profile and shape: all faults at once, and how far estimates are off."""
     import json
 
     import edgedistill
     from edgedistill.errors import InputError
-    from edgedistill.render.targets import fit_table
+    from edgedistill.render.targets import check_page
 
     found = edgedistill.check_targets(folders)
     if json_file is not None:
         json_file.write_text(json.dumps(found.document(), indent=1) + "\n", encoding="utf-8")
-    click.echo(f"{len(found.profiles)} valid profiles, {len(found.faults)} faults")
-    if found.fits:
-        click.echo(fit_table(found.fits))
+    click.echo(check_page(found), nl=False)
     if found.faults:
         raise InputError(*found.faults)

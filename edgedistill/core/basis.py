@@ -138,18 +138,18 @@ def _from_data_sheet(
     if engine is None:
         return NoBasis(
             f"{who_decides(runtime)} decides what runs where and how; its time does not follow "
-            "from the operators, and no measurements of it are public. Measure on the device"
+            "from the operators. Measure on the device"
         )
     if not runs_on_processor(engine):
-        return NoBasis(f"no measurements of {engine} in {precision} on this device are public")
+        return NoBasis(f"there is no fit of {engine} in {precision} for this device")
     if profile.machine != MACHINE:
         return NoBasis(
-            f"the public measurements are of {MACHINE} processors and this one is "
+            f"all fits are of {MACHINE} processors and this one is "
             f"{profile.machine}. Measure one network, then: edgedistill targets fit {profile.name}"
         )
     document = shape_that_holds(shapes, engine, precision, profile.isa_level)
     if document is None:
-        return NoBasis(f"no measurements of {engine} in {precision} on such a processor are public")
+        return NoBasis(f"there is no fit of {engine} in {precision} for such a processor")
     scale = data_sheet_scale(profile, document)
     tier: Tier = "data-sheet"
     if scale is None:
@@ -257,8 +257,8 @@ def _part(
     document = shape_that_holds(shapes, own.document.engine, precision, profile.isa_level)
     if document is None:
         return NoBasis(
-            f"some operators run in {precision}, of which no measurements are public for "
-            f"{own.document.engine} on such a processor"
+            f"some operators run in {precision}, for which there is no fit of "
+            f"{own.document.engine} for such a processor"
         )
     core = profile.clusters[0].core if profile.clusters else ""
     ratio = document.efficiency_of(core) / own.document.efficiency_of(core)

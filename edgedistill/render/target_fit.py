@@ -34,10 +34,14 @@ def _cells(row: FittedRow) -> tuple[str, ...]:
         str(row.threads),
         milliseconds(row.measured_ms),
         "-" if row.before_ms is None else milliseconds(row.before_ms),
-        "-" if before is None else f"{before:+.1f} %",
+        "-" if before is None else _percent(before),
         milliseconds(row.after_ms),
-        f"{row.after_percent:+.1f} %",
+        _percent(row.after_percent),
     )
+
+
+def _percent(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f} %"  # what is added turns -0.0 into 0.0
 
 
 def _cost(one: RefittedCost) -> str:

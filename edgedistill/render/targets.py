@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from edgedistill.core.target_check import rows_of
+from edgedistill.render.columns import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from edgedistill.core.hardware import Accelerator, Cluster, PowerMode
     from edgedistill.core.profile import (
@@ -17,25 +18,28 @@ if TYPE_CHECKING:
         Runtime,
         TargetProfile,
     )
-    from edgedistill.core.target_check import FitRow
+    from edgedistill.core.target_check import EstimateRow, FitRow, ShapeRow, TargetsCheck
 
 WIDTH = 100
 """Columns of a page."""
 
-_HEADS = (
-    "target",
-    "runtime",
-    "precision",
-    "tier",
-    "n",
-    "mean error",
-    "MACs alone",
-    "90 % interval",
+_FITS = ("target", "runtime", "tier", "n", "error", "MACs", "90 % interval", "holds")
+_SHAPES = ("shape", "tier", "n", "devices", "error", "MACs", "90 % interval", "holds")
+_ESTIMATES = ("runtime", "tier", "n", "error", "p90", "<= 10 %", "MACs", "90 % interval", "holds")
+LEGEND = (
+    "error: mean absolute percentage error on families of networks that the fit had not seen; "
+    "MACs: the same of multiply-accumulates times a constant; 90 % interval: what an estimate is "
+    "multiplied by; holds: how often that held a measurement the fit had not seen."
 )
 
 
-def target_page(profile: TargetProfile) -> str:
-    """All that a profile says, with the sources beside the figures."""
+def target_page(profile: TargetProfile, estimates: Sequence[EstimateRow] = ()) -> str:
+    """All that a profile says, with the sources beside the figures.
+
+    Args:
+        profile: The target.
+        estimates: What estimates for it rest on.
+    """
     soc = f" ({profile.soc})" if profile.soc else ""
     sections = [
         [f"{profile.title}{soc}", f"{profile.name} · {profile.machine} · {_reached(profile)}"],
@@ -48,34 +52,74 @@ def target_page(profile: TargetProfile) -> str:
             "Runtimes that read a file of their own (estimates only)",
             *_each(_converted(n, r) for n, r in profile.converted_runtimes.items()),
         ],
-        ["Error of the estimates", *_errors(profile)],
+        ["What estimates rest on", *_estimates(profile, estimates)],
         ["Budget to start from", *_budget(profile)],
         ["Notes", *_each([note] for note in profile.notes)],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if len(lines) > 1) + "\n"
 
 
-def fit_table(rows: Iterable[FitRow]) -> str:
+def fit_table(rows: Sequence[FitRow]) -> str:
     """Each fit with its error on families it had not seen, beside the MACs-constant baseline."""
-    cells = [_HEADS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADS))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
+    cells = (
+        (row.target, f"{row.runtime} {row.precision}", row.tier, str(row.measurements))
+        for row in rows
     )
+    return _with_figures(_FITS, cells, rows, right=(3, 4, 5, 7))
 
 
-def _cells(row: FitRow) -> tuple[str, ...]:
-    return (
-        row.target,
-        row.runtime,
-        row.precision,
-        row.tier,
-        str(row.measurements),
-        _percent(row.mean_percent),
-        _percent(row.macs_constant_mean_percent),
-        f"x {row.interval_low:.3g} to x {row.interval_high:.3g}",
-    )
+def shape_table(rows: Sequence[ShapeRow]) -> str:
+    """Each shape and tier with its error on what the fit had not seen."""
+    cells = ((row.shape, row.tier, str(row.measurements), str(row.devices)) for row in rows)
+    return _with_figures(_SHAPES, cells, rows, right=(2, 3, 4, 5, 7))
+
+
+def check_page(found: TargetsCheck) -> str:
+    """What a look at all profiles and shapes found, without the faults."""
+    shapes = len({row.shape for row in found.shapes})
+    tiers = Counter(row.tier for row in found.estimates)
+    parts = [
+        f"{len(found.profiles)} valid profiles, {len(found.faults)} faults; "
+        f"{shapes} valid shapes of the cost model"
+    ]
+    if tiers:
+        count = ", ".join(f"{tier} {number}" for tier, number in tiers.most_common())
+        text = f"Runtimes and precisions by what estimates rest on: {count}"
+        parts.append(textwrap.fill(text, WIDTH, break_on_hyphens=False))
+    if found.fits:
+        parts.append(f"Fitted to measurements of the device\n\n{fit_table(found.fits)}")
+    if found.shapes:
+        parts.append(f"Shapes, by what a device has\n\n{shape_table(found.shapes)}")
+        parts.append(textwrap.fill(LEGEND, WIDTH))
+    return "\n\n".join(parts) + "\n"
+
+
+def _with_figures(
+    heads: tuple[str, ...],
+    cells: Iterable[tuple[str, ...]],
+    rows: Sequence[FitRow | ShapeRow],
+    *,
+    right: tuple[int, ...],
+) -> str:
+    lines = [
+        (
+            *first,
+            _percent(row.mean_percent),
+            _percent(row.macs_constant_mean_percent),
+            _factors(row.interval_low, row.interval_high),
+            _share(row.coverage_fraction),
+        )
+        for first, row in zip(cells, rows, strict=True)
+    ]
+    return table([heads, *lines], right=right)
+
+
+def _factors(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"x {low:.2f} to {high:.2f}"
+
+
+def _share(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.0f} %"
 
 
 def _percent(value: float | None) -> str:
@@ -191,26 +235,54 @@ def _converted(name: str, runtime: ConvertedRuntime) -> list[str]:
     return [*lines, f"Source: {runtime.source}"]
 
 
-def _errors(profile: TargetProfile) -> Iterator[str]:
-    rows = tuple(rows_of(profile))
-    if not rows:
-        yield (
-            "  No cost is fitted for this target: `edgedistill estimate` goes by the data sheet\n"
-            "  where it can, with a wider interval."
+def _estimates(profile: TargetProfile, rows: Sequence[EstimateRow]) -> Iterator[str]:
+    told = [row for row in rows if row.reason is None]
+    if told:
+        lines = [
+            (
+                f"{row.runtime} {row.precision}",
+                row.tier,
+                str(row.measurements),
+                _percent(row.mean_percent),
+                _percent(row.p90_percent),
+                _share(row.within_10_percent_fraction),
+                _percent(row.macs_constant_mean_percent),
+                _factors(row.interval_low, row.interval_high),
+                _share(row.coverage_fraction),
+            )
+            for row in told
+        ]
+        yield textwrap.indent(table([_ESTIMATES, *lines], right=(2, 3, 4, 5, 6, 8)), "  ")
+        yield textwrap.fill(
+            f"{LEGEND} p90: what nine of ten networks keep.",
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="  ",
         )
-        return
-    yield textwrap.indent(fit_table(rows), "  ")
-    for runtimes in (profile.runtimes, profile.converted_runtimes):
-        for name, runtime in runtimes.items():
-            for precision, cost in sorted(runtime.cost.items()):
-                yield from _each(
-                    [
-                        [
-                            f"{name} in {precision}: fitted on {cost.fitted_on}",
-                            *(f"Source: {source}" for source in cost.sources),
-                        ]
-                    ]
-                )
+    yield from _each(_basis(row, profile) for row in told)
+    yield from _not_estimated([row for row in rows if row.reason is not None])
+
+
+def _basis(row: EstimateRow, profile: TargetProfile) -> list[str]:
+    runtime = profile.runtimes.get(row.runtime) or profile.converted_runtimes[row.runtime]
+    fitted = next((cost for name, cost in runtime.cost.items() if name == row.precision), None)
+    threads = f", on {' and '.join(map(str, row.threads))} thread(s)" if row.threads else ""
+    day = f"; fitted on {fitted.fitted_on}" if fitted else ""
+    return [
+        f"{row.runtime} in {row.precision}: {row.method}{threads}{day}",
+        *(f"Source: {source}" for source in row.sources),
+    ]
+
+
+def _not_estimated(rows: Sequence[EstimateRow]) -> Iterator[str]:
+    """One entry for each reason, with all that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row.reason or "", []).append(f"{row.runtime} in {row.precision}")
+    yield from _each(
+        [f"Not estimated: {', '.join(names)}", f"Why: {reason}."]
+        for reason, names in reasons.items()
+    )
 
 
 def _budget(profile: TargetProfile) -> Iterator[str]:

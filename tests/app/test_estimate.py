@@ -138,7 +138,7 @@ def test_threads_that_nobody_measured_widen_it(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"precision": "int8"}, "no measurements of armnn in int8"),
+        ({"precision": "int8"}, "there is no fit of armnn in int8"),
         ({"precision": "fp16"}, "armnn runs no fp16 here, only fp32, int8"),
     ],
 )

@@ -121,9 +121,13 @@ def test_a_core_whose_kind_was_measured_reaches_what_its_kind_does() -> None:
 @pytest.mark.parametrize(
     ("asked", "shapes", "words"),
     [
-        (profile(), [], "no measurements of onnxruntime-cpu in fp32 on such a processor"),
+        (profile(), [], "there is no fit of onnxruntime-cpu in fp32 for such a processor"),
         (profile(provider="QNNExecutionProvider"), [document()], "the NPU's own compiler decides"),
-        (profile(provider="TensorrtExecutionProvider"), [document()], "no measurements of tensor"),
+        (
+            profile(provider="TensorrtExecutionProvider"),
+            [document()],
+            "there is no fit of tensorrt",
+        ),
         (profile(machine="x86_64"), [document()], "this one is x86_64. Measure one network"),
         (profile(), [document(intervals={"measured": NARROW})], "no interval"),
         (profile(fp32=cost(shape="unknown")), [document()], "names the shape 'unknown'"),

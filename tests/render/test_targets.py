@@ -4,7 +4,8 @@ from edgedistill.core.cost_shape import CostScale
 from edgedistill.core.fitted import FitError, FittedCost, IntervalFactors
 from edgedistill.core.hardware import Cluster, PowerMode
 from edgedistill.core.profile import Precision, Runtime, TargetProfile
-from edgedistill.render.targets import WIDTH, target_page
+from edgedistill.core.target_check import EstimateRow, ShapeRow, TargetsCheck, rows_of
+from edgedistill.render.targets import WIDTH, check_page, target_page
 
 COST = FittedCost(
     shape="onnxruntime-cpu-fp32",
@@ -21,6 +22,29 @@ COST = FittedCost(
     ),
     interval=IntervalFactors(low=0.9, high=1.1),
     tier="measured",
+)
+
+
+FIGURES = {
+    "mean_percent": 3.41,
+    "p90_percent": 7.0,
+    "within_10_percent_fraction": 0.97,
+    "macs_constant_mean_percent": 45.2,
+    "interval_low": 0.9,
+    "interval_high": 1.1,
+    "coverage_fraction": 0.93,
+}
+NOTHING = dict.fromkeys(FIGURES)
+ESTIMATE = EstimateRow(
+    target="device",
+    runtime="cpu",
+    precision="fp32",
+    tier="measured",
+    method="a roofline of each operator",
+    measurements=154,
+    threads=(4,),
+    sources=("Deeplite YOLOBench (Apache-2.0)",),
+    **FIGURES,
 )
 
 
@@ -63,7 +87,7 @@ def profile(cost: dict[Precision, FittedCost]) -> TargetProfile:
 
 
 def test_a_page_says_the_figures_and_their_sources_within_its_width() -> None:
-    page = target_page(profile({"fp32": COST}))
+    page = target_page(profile({"fp32": COST}), [ESTIMATE])
     for words in (
         "A device (SOC-1)",
         "4 x Cortex-A76 at 2.4 GHz, peak 154 GFLOP/s in fp32",
@@ -74,7 +98,8 @@ def test_a_page_says_the_figures_and_their_sources_within_its_width() -> None:
         "Source: Deeplite YOLOBench (Apache-2.0)",
         "3.4 %",
         "45.2 %",
-        "x 0.9 to x 1.1",
+        "x 0.90 to 1.10",
+        "cpu in fp32: a roofline of each operator, on 4 thread(s); fitted on 2026-11-22",
         "A note.",
     ):
         assert words in page
@@ -88,9 +113,53 @@ def test_a_section_without_content_is_left_out() -> None:
     assert "Budget" not in page
 
 
-def test_a_target_without_a_fit_says_what_its_estimates_go_by() -> None:
-    page = target_page(profile({}))
-    assert "No cost is fitted for this target: `edgedistill estimate` goes by the data" in page
+def test_what_is_not_estimated_is_told_once_for_each_reason() -> None:
+    unknown = [
+        EstimateRow(
+            target="device",
+            runtime="cpu",
+            precision=precision,
+            tier="unsupported",
+            reason="the driver decides",
+            **NOTHING,
+        )
+        for precision in ("fp16", "int8")
+    ]
+    page = target_page(profile({}), unknown)
+    assert "· Not estimated: cpu in fp16, cpu in int8\n    Why: the driver decides." in page
+    assert "90 % interval" not in page
+
+
+def test_the_tables_of_a_check_stay_within_its_width() -> None:
+    found = TargetsCheck(
+        profiles=("device",),
+        faults=(),
+        fits=tuple(rows_of(profile({"fp32": COST}))),
+        shapes=(
+            ShapeRow(
+                shape="onnxruntime-cpu-int8-dotprod",
+                engine="onnxruntime-cpu",
+                precision="int8",
+                tier="few-measurements",
+                measurements=1234,
+                devices=12,
+                median_percent=8.0,
+                confidence=0.9,
+                **FIGURES,
+            ),
+        ),
+        estimates=(ESTIMATE,),
+    )
+    page = check_page(found)
+    for words in (
+        "1 valid profiles, 0 faults; 1 valid shapes",
+        "by what estimates rest on: measured 1",
+        "Fitted to measurements of the device",
+        "onnxruntime-cpu-int8-dotprod  few-measurements  1234       12  3.4 %  45.2 %",
+        "x 0.90 to 1.10   93 %",
+    ):
+        assert words in page
+    assert max(map(len, page.splitlines())) <= WIDTH
 
 
 def test_a_power_mode_says_what_it_limits() -> None:
