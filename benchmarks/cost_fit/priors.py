@@ -72,6 +72,7 @@ TFLITE = replace(
     rates={**ONNX_RUNTIME_FP32.rates, Kind.DEPTHWISE: Prior(0.15, 0.7)},
     half_outputs=dict.fromkeys(_DENSE, Prior(8.0, 0.8)),
     half_inputs=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
+    half_pixels=dict.fromkeys(_DENSE, Prior(4.0, 0.8)),
     column_blocks=dict.fromkeys(_DENSE, 8),
     byte_macs=Prior(2.0, 0.7),
     spreads=ScaleSpreads(macs_per_s=0.3, traffic=0.6, overhead=1.0, activation=0.2, depthwise=0.4),

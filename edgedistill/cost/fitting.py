@@ -7,7 +7,7 @@ outlier pulls linearly, and a parameter that the data say nothing of stays where
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +69,7 @@ class Priors:
     rates: Mapping[Kind, Prior]
     half_outputs: Mapping[Kind, Prior]
     half_inputs: Mapping[Kind, Prior]
+    half_pixels: Mapping[Kind, Prior] = field(default_factory=dict)
     weight_copies: Prior
     column_blocks: Mapping[Kind, int]
     element_macs: Mapping[Kind, Prior]
@@ -101,7 +102,7 @@ class Fitted:
 NOISE = 0.05
 """Standard deviation of log(estimated / measured) where the model fits well."""
 _STEP = 1e-5
-TABLES = ("rates", "half_outputs", "half_inputs", "element_macs")
+TABLES = ("rates", "half_outputs", "half_inputs", "half_pixels", "element_macs")
 NUMBERS = (
     "byte_macs",
     "overhead_macs",

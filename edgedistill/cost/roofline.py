@@ -107,6 +107,7 @@ def operator_latencies_s(
         1.0
         + _by_kind(shape.half_outputs, 0.0)[kinds] / columns.channels_out
         + _by_kind(shape.half_inputs, 0.0)[kinds] / columns.channels_in
+        + _by_kind(shape.half_pixels, 0.0)[kinds] / columns.pixels
     )
     blocks = _by_kind(shape.column_blocks, 1.0)[kinds]
     shared_work = amdahl(shape.serial_work_fraction, threads)

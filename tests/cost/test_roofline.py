@@ -61,6 +61,11 @@ def test_at_the_half_channels_an_operator_runs_at_half_speed() -> None:
     assert seconds(pointwise(64, 100), halved) == pytest.approx(2 * 64 * 64 * 100 / 1e9)
 
 
+def test_at_the_half_pixels_a_weight_takes_as_long_to_pack_as_to_use() -> None:
+    packed = shape(half_pixels={Kind.POINTWISE: 100.0})
+    assert seconds(pointwise(64, 100), packed) == pytest.approx(2 * 64 * 64 * 100 / 1e9)
+
+
 def test_traffic_is_the_time_where_it_is_the_longer_of_the_two() -> None:
     moved = 4.0 * (2 * 64 * 100 + 64 * 64)
     slow = shape(byte_macs=1000.0)
