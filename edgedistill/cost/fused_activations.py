@@ -50,7 +50,7 @@ def _weights(flow: Flow, steps: Sequence[Step]) -> list[str]:
 def _scaled(flow: Flow, tensor: str) -> tuple[Step | None, str]:
     """The step that multiplies something with a constant number to this tensor, and what."""
     step = flow.maker(tensor, "Mul", "Div")
-    if step is None:
+    if step is None or (step.op == "Div" and not flow.tensors.is_scalar(step.inputs[1])):
         return None, tensor
     sources = [name for name in step.inputs if not flow.tensors.is_scalar(name)]
     return (step, sources[0]) if len(sources) == 1 and len(step.inputs) == 2 else (None, tensor)

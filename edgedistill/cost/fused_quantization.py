@@ -7,6 +7,7 @@ computes in float between its own conversions, which stay steps.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _fuse_rescaling(flow: Flow, product: Step) -> None:
     if cast is None or times is None:
         return
     scale = flow.other(times, cast.output)
-    columns = flow.tensors.shape(product.output)[-1]
+    columns = prod(flow.tensors.shape(product.output)[-1:])
     if not scale or flow.tensors.elements(scale) not in (1, columns):
         return
     steps = [product, cast, times]

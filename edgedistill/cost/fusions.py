@@ -10,6 +10,7 @@ gemm_activation_fusion, conv_add_act_fusion.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from edgedistill.cost.work import attribute
@@ -127,7 +128,7 @@ def _fold_product(flow: Flow, product: Step) -> None:
     after = flow.follower(step, "BatchNormalization", "Add")
     if after is None or not _has_constant_weight(flow, step):
         return
-    columns = flow.tensors.shape(step.output)[-1]
+    columns = prod(flow.tensors.shape(step.output)[-1:])
     bias = flow.other(after, step.output)
     if after.op == "Add" and not (
         bias and flow.tensors.is_constant(bias) and flow.tensors.elements(bias) in (1, columns)
@@ -148,7 +149,8 @@ def _without_factors(flow: Flow, product: Step) -> Step:
             step = flow.merge((maker, step), replace(step, inputs=inputs))
             maker = flow.maker(kept)
     after = flow.follower(step, "Mul", "Div")
-    if after is not None and flow.tensors.is_scalar(flow.other(after, step.output)):
+    turned = after is not None and after.op == "Div" and after.inputs[0] != step.output
+    if after is not None and not turned and flow.tensors.is_scalar(flow.other(after, step.output)):
         step = flow.merge((step, after), replace(step, outputs=after.outputs))
     return step
 

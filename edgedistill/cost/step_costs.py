@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.operators import Operator, convolution_kind
 from edgedistill.cost.step_kinds import KINDS, LIGHT_INPUTS, READ_IN_PART, SEVERAL
 from edgedistill.cost.work import attribute, multiply_accumulates, recurrent_sizes
+from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,11 +26,16 @@ _BYTES = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 
 
 def operators_of_step(step: Step, tensors: Tensors) -> tuple[Operator, ...]:
-    """The operators of one step; most have one.
+    """The operators of one step; most have one. What writes nothing is free.
 
     Raises:
         InputError: If a shape it needs is unknown, or nobody can count its work.
     """
+    found = _operators(step, tensors)
+    return tuple(one if one.output_elements else replace(one, kind=Kind.FREE) for one in found)
+
+
+def _operators(step: Step, tensors: Tensors) -> tuple[Operator, ...]:
     precision = precision_of_step(step, tensors)
     if step.op in ("Conv", "ConvTranspose"):
         return (_convolution(step, tensors, precision),)
@@ -115,6 +121,7 @@ def _convolution(step: Step, tensors: Tensors, precision: Precision) -> Operator
     weight = tensors.shape(step.inputs[1])
     # the convolution's own picture: what a fused step reads and writes may be padded or pooled
     output = tensors.shape(step.node.output[0])
+    _require_kernel(weight, output, step, tensors)
     channels = tensors.shape(step.node.input[0])[1], output[1]
     groups = attribute(step.node, "group", 1)
     kernel = _two(weight[2:])
@@ -142,6 +149,19 @@ def _convolution(step: Step, tensors: Tensors, precision: Precision) -> Operator
         output_channels=channels[1],
         precision=precision,
     )
+
+
+def _require_kernel(weight: Shape, output: Shape, step: Step, tensors: Tensors) -> None:
+    if len(weight) != len(output) or len(weight) < 3:
+        raise InputError(
+            Fault(
+                file=tensors.file,
+                field=step.node.name or step.output,
+                given=f"weight {list(weight)}, output {list(output)}",
+                problem="is a convolution without a kernel for each axis of its picture",
+                remedy="Export the network again",
+            )
+        )
 
 
 def _two(kernel: Shape) -> tuple[int, int]:
@@ -173,7 +193,7 @@ def _product(step: Step, tensors: Tensors, precision: Precision) -> Operator:
 
 def _recurrent(step: Step, tensors: Tensors, precision: Precision) -> tuple[Operator, ...]:
     """One product for what goes in at all times, one whose weight is read anew each time, gates."""
-    sizes = recurrent_sizes(step.node, tensors.shapes)
+    sizes = recurrent_sizes(step.node, tensors.shapes, tensors.file)
     gates = sizes.directions * sizes.gates * sizes.hidden
     rows = sizes.length * sizes.batch
     given = rows * sizes.inputs

@@ -56,6 +56,8 @@ def multiply_accumulates(node: onnx.NodeProto, shapes: Shapes, file: Path) -> in
         )
     if node.op_type == "Einsum":
         return _einsum(node, shapes, file)
+    if node.op_type in _GATES:
+        return _recurrent(recurrent_sizes(node, shapes, file))
     count = _COUNTERS.get(node.op_type)
     return count(node, shapes) if count else 0
 
@@ -95,8 +97,22 @@ def _attention(node: onnx.NodeProto, shapes: Shapes) -> int:
     return batch * heads * query_length * (key_length + past) * (head_size + value_size)
 
 
-def recurrent_sizes(node: onnx.NodeProto, shapes: Shapes) -> RecurrentSizes:
-    """The sizes of a GRU, LSTM or RNN; its weight is [directions, gates * hidden, inputs]."""
+def recurrent_sizes(node: onnx.NodeProto, shapes: Shapes, file: Path) -> RecurrentSizes:
+    """The sizes of a GRU, LSTM or RNN; its weight is [directions, gates * hidden, inputs].
+
+    Raises:
+        InputError: If its weight has other axes, or shapes are unknown.
+    """
+    if len(shapes[node.input[1]]) != 3:
+        raise InputError(
+            Fault(
+                file=file,
+                field=node.name or node.output[0],
+                given=str(list(shapes[node.input[1]])),
+                problem="the weight of this recurrent layer is not [directions, rows, inputs]",
+                remedy="Export the network again",
+            )
+        )
     length, batch, inputs = shapes[node.input[0]]
     if attribute(node, "layout", 0):
         length, batch = batch, length
@@ -105,8 +121,7 @@ def recurrent_sizes(node: onnx.NodeProto, shapes: Shapes) -> RecurrentSizes:
     return RecurrentSizes(length, batch, directions, gates, inputs, rows // gates)
 
 
-def _recurrent(node: onnx.NodeProto, shapes: Shapes) -> int:
-    sizes = recurrent_sizes(node, shapes)
+def _recurrent(sizes: RecurrentSizes) -> int:
     per_sample = sizes.directions * sizes.gates * sizes.hidden * (sizes.inputs + sizes.hidden)
     return sizes.length * sizes.batch * per_sample
 
@@ -116,7 +131,9 @@ def _einsum(node: onnx.NodeProto, shapes: Shapes, file: Path) -> int:
     equation = attribute(node, "equation", b"").decode().replace(" ", "")
     terms, _, result = equation.partition("->")
     letters = terms.split(",")
-    if "..." in equation or "->" not in equation or len(letters) > 2:
+    ranks = [len(shapes[name]) for name in node.input]
+    named = "..." not in equation and "->" in equation
+    if not named or len(letters) > 2 or [len(term) for term in letters] != ranks:
         raise InputError(
             Fault(
                 file=file,
@@ -138,17 +155,14 @@ _COUNTERS = {
     "Attention": _attention,
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
-    "GRU": _recurrent,
     "Gemm": _gemm,
-    "LSTM": _recurrent,
     "MatMul": _matmul,
-    "RNN": _recurrent,
 }
 
 
 def multiplies(operator: str) -> bool:
     """Whether an operator multiplies and accumulates."""
-    return operator in _COUNTERS or operator == "Einsum"
+    return operator in _COUNTERS or operator in _GATES or operator == "Einsum"
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:

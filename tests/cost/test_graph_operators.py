@@ -282,6 +282,23 @@ def test_work_that_depends_on_the_picture_is_refused(write: Callable[..., Path])
             r"cannot be counted.*Einsum \.\.\.i.*at most two tensors",
         ),
         (
+            '(float[N,7] x) => (float[N] y) { y = Einsum <equation="ijk->i"> (x) }',
+            '"" : 20',
+            r"Einsum|shapes contradict",
+        ),
+        (
+            "(float[N,2,4,4] x) => (float[N,4,4,4] y) { s = Constant <value_ints=[4,2]> () "
+            "w = ConstantOfShape (s) y = Conv (x, w) }",
+            '"" : 20',
+            r"convolution without a kernel for each axis|shapes contradict",
+        ),
+        (
+            "(float[N,3,2] x, float[N,2] m) => (float[3,1,N,5] y) "
+            "{ t = Transpose <perm=[1,0,2]> (x) y = LSTM <hidden_size=5> (t, m, x) }",
+            '"" : 20',
+            r"weight of this recurrent layer.*given: \[1, 2\]|shapes contradict",
+        ),
+        (
             "(float[N,length,7] x) => (float[N,length,7] y) { y = Exp (x) }",
             '"" : 20',
             r"x: axis 1 of this input has no size.*given: length",
@@ -293,6 +310,23 @@ def test_what_cannot_be_costed_is_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         operators_of(write(f"g {text}", opset=opset))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(float[N,8] x) => (float[N] y) { f = Squeeze (x) s = MatMul (f, w) t = Add (s, b) "
+        "y = Mul (t, t) }",
+        "(float[N,8] x) => (float[N,0] y) <int64[1] a = {0}, int64[1] z = {0}, int64[1] c = {1}> "
+        "{ s = Slice (x, a, z, c) y = Exp (s) }",
+        "(float[N,8] x) => (float[N,8] y) <float one = {1.0}> "
+        "{ d = Div (one, x) e = Erf (d) p = Add (e, one) m = Mul (p, x) y = Mul (m, one) }",
+    ],
+)
+def test_odd_graphs_are_read(text: str, write: Callable[..., Path]) -> None:
+    operators = operators_of(write(f"g {text}", weights={"w": (8,), "b": (1,)}))
+    assert all(one.kind is Kind.FREE or one.output_elements > 0 for one in operators)
+    assert Kind.GELU not in kinds(operators)
 
 
 def test_open_axes_may_be_given(write: Callable[..., Path]) -> None:
