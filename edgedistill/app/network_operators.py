@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.cost.fusions import RUNTIMES
-from edgedistill.cost.graph_operators import operators_of
+from edgedistill.cost.graph_operators import operators_of, precision_of
 from edgedistill.cost.operators import Operator
 from edgedistill.cost.published import operators_of_rows
 from edgedistill.cost.roofline import COUNTED
@@ -64,7 +64,8 @@ def network_operators(
 def computing_in(operators: Sequence[Operator], precision: Precision) -> tuple[Operator, ...]:
     """The network as it would be in a precision.
 
-    A float network is converted as a whole. In a quantized one each operator keeps what it has.
+    A float network is converted as a whole. In one that is in that precision already, or quantized,
+    each operator keeps what it has.
 
     Args:
         operators: The network.
@@ -73,9 +74,12 @@ def computing_in(operators: Sequence[Operator], precision: Precision) -> tuple[O
     Raises:
         InputError: If float is asked of a quantized network.
     """
-    held = {one.precision for one in operators} - {None}
-    if "int8" not in held:
-        return tuple(replace(one, precision=None) for one in operators)
+    if precision_of(operators) == precision:
+        return tuple(operators)
+    if all(one.precision != "int8" for one in operators):
+        return tuple(
+            one if one.precision is None else replace(one, precision=None) for one in operators
+        )
     if precision != "int8":
         raise InputError(
             Fault(
