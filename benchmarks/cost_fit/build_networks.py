@@ -5,7 +5,8 @@
 A network is kept if it is the one that was measured: parameters within 1 % of its row, and
 multiply-accumulates too, as the row's source counts them. That source (fvcore) counts two for each
 element that is batch-normalized and five for each that is layer-normalized, and rounds to ten
-million. The networks go through the exporter and the reader that a user's network goes through.
+million. Rows that are no measurement of what they count are left out. The networks go through the
+exporter and the reader that a user's network goes through.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from edgedistill.cost.graph_operators import operators_of
 from edgedistill.stages.export.quiet import quiet
 
 if TYPE_CHECKING:
-    from architectures import Architecture
+    from zoo.architecture import Architecture
 
 PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "published"
 SOURCE, RUNTIME = "Deeplite clsbench", "ONNX Runtime CPU"
@@ -124,7 +125,9 @@ def built(architecture: Architecture, row: Row, cache: Path) -> Built | None:
         f"{100 * (parameters / row.parameters - 1):+6.2f} %",
         flush=True,
     )
-    if not agrees:
+    if architecture.doubt:
+        print(f"{'DOUBTED':8}{architecture.doubt}")
+    if not agrees or architecture.doubt:
         return None
     return Built(
         family=architecture.family,
