@@ -2,10 +2,10 @@
 
     python benchmarks/cost_memory_process.py MODEL.onnx blocked|plain|bare
 
-blocked: as users have it. plain: without the layouts of x86, as on other processors. bare: plain,
-without the arena, so that the process holds what the operators hold. Linux only: reads VmHWM and
-VmRSS in /proc/self/status and resets the former. (ru_maxrss would carry over what the parent held
-at the fork.)
+blocked: as users have it. plain: without the layout that x86 has for convolutions, as on other
+processors. bare: plain, without the arena, so that the process holds what the operators hold. Linux
+only: reads VmHWM and VmRSS in /proc/self/status and resets the former. (ru_maxrss would carry over
+what the parent held at the fork.)
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ def session(model: str | bytes, mode: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if mode != "blocked":
-        level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.graph_optimization_level = level
     if mode == "bare":
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model,
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=[] if mode == "blocked" else ["NchwcTransformer"],
+    )
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 Counted in the graph, in the order and by the rules of ONNX Runtime (`edgedistill.cost.execution`,
 `edgedistill.cost.liveness`). With the runtime's arena switched off, processes of this project's
-benchmark hold this many bytes of activations within a few percent (`benchmarks/cost_memory.py`).
+benchmark hold this many bytes of activations within a few percent (`benchmarks/cost_memory.py`):
+all processors but x86, which has a layout of its own for convolutions.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from edgedistill.cost.execution import executed
-from edgedistill.cost.float_twin import float_twin
-from edgedistill.cost.liveness import Layout, Sharing, Step, peak
+from edgedistill.core.operator_kind import Kind
+from edgedistill.cost.execution import SUM_IN_CONVOLUTION, execution_order, fuse_sums
+from edgedistill.cost.graph_operators import fused_flow
+from edgedistill.cost.liveness import Layout, Moment, Sharing, peak
 from edgedistill.cost.model_file import load_model
-from edgedistill.cost.shapes import infer_shapes
+from edgedistill.cost.step_kinds import KINDS
 from edgedistill.cost.work import attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from edgedistill.cost.execution import Executed
-    from edgedistill.cost.shapes import Shape, Shapes
+    from edgedistill.cost.shapes import Shape
+    from edgedistill.cost.steps import Step, Tensors
 
 _VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _IN_PLACE = frozenset(
@@ -111,32 +113,33 @@ def count_memory(model: Path, *, input_shapes: Mapping[str, Shape] | None = None
         InputError: If it is not a sound ONNX file, or a shape cannot be inferred.
     """
     loaded = load_model(model)
-    shapes = infer_shapes(float_twin(loaded), model, input_shapes)
-    graph = loaded.graph
-    initializers = {tensor.name for tensor in graph.initializer}
-    steps = [_step(one, shapes) for one in executed(graph)]
-    inputs = [value.name for value in graph.input if value.name not in initializers]
-    tensors = [*inputs, *(name for step in steps for name in step.writes)]
+    flow = fused_flow(loaded, model, input_shapes)
+    fuse_sums(flow)
+    steps = execution_order(flow)
+    initializers = {tensor.name for tensor in loaded.graph.initializer}
+    inputs = [value.name for value in loaded.graph.input if value.name not in initializers]
     worst = peak(
-        steps,
-        {name: Layout(shapes[name], element_bytes(shapes.element_type(name))) for name in tensors},
+        [_moment(step, flow.tensors) for step in steps],
+        _layouts(inputs, steps, flow.tensors),
         inputs=inputs,
-        outputs=[value.name for value in graph.output],
+        outputs=[value.name for value in loaded.graph.output],
     )
     return GraphMemory(
-        weights=_weights(graph),
+        weights=_weights(loaded.graph),
         activations_peak_bytes=worst.size_bytes,
-        peak_at=worst.step,
-        nodes=len(graph.node),
+        peak_at=worst.operator,
+        nodes=len(loaded.graph.node),
     )
 
 
 def element_bytes(element: int) -> int:
-    """Bytes of one of ONNX's data types; a packed half byte counts as a whole.
+    """Bytes of one of ONNX's data types; a packed half byte counts as a whole, unknown as float.
 
     >>> element_bytes(onnx.TensorProto.FLOAT), element_bytes(onnx.TensorProto.INT4)
     (4, 1)
     """
+    if element == onnx.TensorProto.UNDEFINED:
+        return 4
     return int(onnx.helper.tensor_dtype_to_np_dtype(element).itemsize)
 
 
@@ -171,25 +174,44 @@ def _weight_kind(tensor: onnx.TensorProto, reader: onnx.NodeProto) -> str:
     return "matrix" if reader.op_type in ("Gemm", "MatMul") else "other"
 
 
-def _step(operator: Executed, shapes: Shapes) -> Step:
-    node = operator.node
+def _layouts(inputs: Sequence[str], steps: Sequence[Step], tensors: Tensors) -> dict[str, Layout]:
+    """Of every tensor; nothing where its size depends on the picture (boxes that are found)."""
+    layouts = {name: _layout(name, tensors) for name in inputs}
+    open_ended: set[str] = set()
+    for step in steps:
+        for name in step.outputs:
+            post = KINDS.get(step.op) is Kind.POSTPROCESSING
+            if name not in tensors.shapes and (post or open_ended.intersection(step.inputs)):
+                open_ended.add(name)
+                layouts[name] = Layout((0,), 1)
+            elif name:
+                layouts[name] = _layout(name, tensors)
+    return layouts
+
+
+def _layout(name: str, tensors: Tensors) -> Layout:
+    return Layout(tensors.shape(name), element_bytes(tensors.shapes.element_type(name)))
+
+
+def _moment(step: Step, tensors: Tensors) -> Moment:
     sharing: Sharing = "none"
-    if node.op_type in _VIEWS:
+    if step.op in _VIEWS:
         sharing = "view"
-    elif node.op_type in _IN_PLACE and not operator.quantized and node.output[0] in operator.writes:
+    elif step.op == SUM_IN_CONVOLUTION or (step.op in _IN_PLACE and step.precision is None):
         sharing = "in-place"
-    return Step(
-        name=node.name or node.output[0],
-        reads=operator.reads,
+    writes = [name for name in step.outputs if name]
+    return Moment(
+        name=step.node.name or step.node.output[0],
+        reads=tuple(name for name in step.inputs if name and not tensors.is_constant(name)),
         # a Dropout that is no longer trained writes no mask
-        writes=operator.writes[:1] if node.op_type == "Dropout" else operator.writes,
+        writes=tuple(writes[:1] if step.op == "Dropout" else writes),
         sharing=sharing,
-        scratch_bytes=_scratch_bytes(operator, shapes),
+        scratch_bytes=_scratch_bytes(step, tensors),
     )
 
 
-def _scratch_bytes(operator: Executed, shapes: Shapes) -> int:
-    """Memory of an operator's own, as far as it can be said without knowing the processor.
+def _scratch_bytes(step: Step, tensors: Tensors) -> int:
+    """Memory of a step's own, as far as it can be said without knowing the processor.
 
     Sources: ONNX Runtime, `core/mlas/lib/convolve.cpp` (MlasConvPrepare: the whole column matrix
     where there are more filters than pixels, else a panel a thread), `core/mlas/lib/convsym.cpp`
@@ -197,17 +219,17 @@ def _scratch_bytes(operator: Executed, shapes: Shapes) -> int:
     pixel under the kernel where the symmetric kernel takes the convolution, else sums in int32 and
     the column matrix in int8).
     """
-    node = operator.node
-    if node.op_type in _WRITTEN_OUT:
-        return prod(shapes[node.output[0]]) * element_bytes(shapes.element_type(node.output[0]))
-    if node.op_type != "Conv":
+    if step.op in _WRITTEN_OUT:
+        return _layout(step.output, tensors).size_bytes
+    if step.node.op_type != "Conv":
         return 0
-    filters, inner, *kernel = shapes[node.input[1]]
-    pixels = prod(shapes[node.output[0]][2:])
+    node = step.node
+    filters, inner, *kernel = tensors.shape(node.input[1])
+    pixels = prod(tensors.shape(node.output[0])[2:])
     strides, pads = attribute(node, "strides", [1]), attribute(node, "pads", [0])
-    pointwise = prod(kernel) == 1 and all(step == 1 for step in strides) and not any(pads)
+    pointwise = prod(kernel) == 1 and all(one == 1 for one in strides) and not any(pads)
     groups = attribute(node, "group", 1)
-    if operator.quantized:
+    if step.precision == "int8":
         columns = 0 if pointwise else inner * prod(kernel) * pixels
         if inner * groups >= _LEAST_CHANNELS and filters >= _LEAST_FILTERS:
             return 0 if pointwise else 8 * prod(kernel) * pixels

@@ -63,13 +63,34 @@ def operators_of(
         InputError: If it is not a sound ONNX file, a shape is open, the work of an operator cannot
             be counted, or the runtime is unknown.
     """
+    return tuple(_operators(fused_flow(load_model(model), model, input_shapes, runtime=runtime)))
+
+
+def fused_flow(
+    model: onnx.ModelProto,
+    file: Path,
+    input_shapes: Mapping[str, Shape] | None = None,
+    *,
+    runtime: str = "onnxruntime-cpu",
+) -> Flow:
+    """The kernel calls of a model, after the fusions that a runtime does on every processor.
+
+    Args:
+        model: The model.
+        file: Where it came from, for errors.
+        input_shapes: As in `operators_of`.
+        runtime: As in `operators_of`.
+
+    Raises:
+        InputError: As `operators_of`.
+    """
     fusing = fusing_of(runtime)
-    flow = _flow(load_model(model), model, input_shapes)
+    flow = _flow(model, file, input_shapes)
     fuse_quantization(flow)
     fold_constants(flow)
     fuse_patterns(flow)
     fuse_activations(flow, fusing)
-    return tuple(_operators(flow))
+    return flow
 
 
 def precision_of(operators: Iterable[Operator]) -> Precision:

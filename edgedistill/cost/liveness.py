@@ -43,7 +43,7 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Moment:
     """One operator as the memory sees it.
 
     Attributes:
@@ -68,37 +68,37 @@ class Peak:
 
     Attributes:
         size_bytes: Bytes of all buffers that exist, and the running operator's scratch memory.
-        step: Name of the operator that runs then; empty where no operator runs at all.
+        operator: Name of the operator that runs then; empty where no operator runs at all.
     """
 
     size_bytes: int
-    step: str
+    operator: str
 
 
 def peak(
-    steps: Sequence[Step],
+    moments: Sequence[Moment],
     layouts: Mapping[str, Layout],
     *,
     inputs: Sequence[str],
     outputs: Sequence[str],
 ) -> Peak:
-    """The worst moment of running the steps in the given order.
+    """The worst moment of running the operators in the given order.
 
     Args:
-        steps: The operators, each behind those that write what it reads.
-        layouts: Of every input and of every tensor that a step writes.
+        moments: The operators, each behind those that write what it reads.
+        layouts: Of every input and of every tensor that an operator writes.
         inputs: The graph's inputs.
         outputs: The graph's outputs.
     """
-    buffers = plan(steps, layouts, inputs=inputs, outputs=outputs)
+    buffers = plan(moments, layouts, inputs=inputs, outputs=outputs)
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    for place, step in enumerate(steps):
-        for name in (*step.reads, *step.writes):
+    for place, moment in enumerate(moments):
+        for name in (*moment.reads, *moment.writes):
             first.setdefault(buffers[name], place)
             last[buffers[name]] = place
     for name in {buffers[name] for name in outputs if name in buffers}:
-        last[name] = len(steps)
+        last[name] = len(moments)
     living = sum(layouts[name].size_bytes for name in inputs)
     worst = Peak(living, "")
     born: dict[int, int] = Counter()
@@ -106,16 +106,16 @@ def peak(
     for name in first.keys() - set(inputs):
         born[first[name]] += layouts[name].size_bytes
         died[last[name]] += layouts[name].size_bytes
-    for place, step in enumerate(steps):
+    for place, moment in enumerate(moments):
         living += born[place]
-        if living + step.scratch_bytes > worst.size_bytes:
-            worst = Peak(living + step.scratch_bytes, step.name)
+        if living + moment.scratch_bytes > worst.size_bytes:
+            worst = Peak(living + moment.scratch_bytes, moment.name)
         living -= died[place]
     return worst
 
 
 def plan(
-    steps: Sequence[Step],
+    moments: Sequence[Moment],
     layouts: Mapping[str, Layout],
     *,
     inputs: Sequence[str],
@@ -123,42 +123,42 @@ def plan(
 ) -> dict[str, str]:
     """Tensor to the tensor whose buffer it lies in: itself, or an earlier one."""
     kept = {*inputs, *outputs}
-    uses = Counter(name for step in steps for name in step.reads)  # still to come, by buffer
+    uses = Counter(name for moment in moments for name in moment.reads)  # still to come, by buffer
     buffers = {name: name for name in inputs}
     dead: list[str] = []  # buffers without use, the latest last
-    for step in steps:
-        for place, name in enumerate(step.writes):
+    for moment in moments:
+        for place, name in enumerate(moment.writes):
             buffers[name] = name
             if name in outputs:
                 continue
-            shared = _taken_over(step, layouts, buffers, uses, kept) if place == 0 else None
+            shared = _taken_over(moment, layouts, buffers, uses, kept) if place == 0 else None
             if shared is None:
                 shared = _latest_alike(dead, layouts, name)
             if shared is not None:
                 buffers[name] = shared
                 uses[shared] += uses[name]
-        for name in step.reads:
+        for name in moment.reads:
             uses[buffers[name]] -= 1
-        touched = dict.fromkeys(buffers[name] for name in (*step.reads, *step.writes))
+        touched = dict.fromkeys(buffers[name] for name in (*moment.reads, *moment.writes))
         dead += [one for one in touched if uses[one] == 0 and one not in kept]
     return buffers
 
 
 def _taken_over(
-    step: Step,
+    moment: Moment,
     layouts: Mapping[str, Layout],
     buffers: Mapping[str, str],
     uses: Mapping[str, int],
     kept: set[str],
 ) -> str | None:
     """The buffer that the first output takes over from the first input, if it does."""
-    if step.sharing == "none" or not step.reads:
+    if moment.sharing == "none" or not moment.reads:
         return None
-    given = buffers[step.reads[0]]
-    if step.sharing == "view":
+    given = buffers[moment.reads[0]]
+    if moment.sharing == "view":
         return given
     last = uses[given] == 1 and given not in kept
-    return given if last and layouts[step.reads[0]] == layouts[step.writes[0]] else None
+    return given if last and layouts[moment.reads[0]] == layouts[moment.writes[0]] else None
 
 
 def _latest_alike(dead: list[str], layouts: Mapping[str, Layout], name: str) -> str | None:

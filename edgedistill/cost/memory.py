@@ -70,26 +70,26 @@ class Growth:
 
 PLAIN = Growth(
     process_bytes=0.788e6,
-    node_bytes=7.31e3,
-    convolution=1.12,
-    matrix=1.71,
-    quantized=1.79,
-    other=1.46,
-    activations=2.15,
-    interval=IntervalFactors(low=0.776, high=1.288, confidence=0.9, coverage_fraction=0.964),
+    node_bytes=7.37e3,
+    convolution=1.11,
+    matrix=1.79,
+    quantized=1.72,
+    other=1.41,
+    activations=2.13,
+    interval=IntervalFactors(low=0.730, high=1.370, confidence=0.9, coverage_fraction=0.964),
     networks=28,
 )
 """Tensors as the file has them: every processor but x86. Source: `SOURCE`, fitted with ONNX Runtime
-1.31.1 on x86-64 whose own layout was switched off; no Arm device was measured."""
+1.31.1 on x86-64 with that processor's own layout switched off; no Arm device was measured."""
 BLOCKED = Growth(
     process_bytes=0.788e6,
-    node_bytes=7.31e3,
-    convolution=2.70,
-    matrix=1.71,
-    quantized=1.79,
-    other=1.46,
-    activations=1.90,
-    interval=IntervalFactors(low=0.694, high=1.440, confidence=0.9, coverage_fraction=0.964),
+    node_bytes=7.37e3,
+    convolution=2.7,
+    matrix=1.79,
+    quantized=1.72,
+    other=1.41,
+    activations=2.05,
+    interval=IntervalFactors(low=0.728, high=1.373, confidence=0.9, coverage_fraction=0.964),
     networks=28,
 )
 """x86, where convolutions compute in blocks of channels and their weights are copied into that

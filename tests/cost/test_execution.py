@@ -9,32 +9,46 @@ import onnx
 import onnxruntime
 import pytest
 
-from edgedistill.cost.execution import executed
+from edgedistill.cost.execution import execution_order, fuse_sums
+from edgedistill.cost.graph_operators import fused_flow
 from edgedistill.cost.model_file import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BRANCHES = """g (float[1,4,6,6] input) => (float[1,4,6,6] left, float[1,8,6,6] out) {
-    stem = MaxPool <kernel_shape=[1,1]> (input)
-    a = Exp (stem)
-    b = Neg (stem)
-    c = Abs (a)
-    left = Sin (stem)
-    d = Concat <axis=1> (b, c)
-    e = Erf (b)
-    f = Concat <axis=1> (e, b)
-    out = Add (d, f)
-}"""
+    from edgedistill.cost.steps import Flow
+
+BRANCHES = {
+    "branches that cross": """a = Exp (input)
+        b = Neg (input)
+        c = Abs (a)
+        left = Sin (input)
+        d = Concat <axis=1> (b, c)
+        e = Erf (b)
+        f = Concat <axis=1> (e, b)
+        out = Sum (d, f)""",
+    "a long branch before a short one": """a = Exp (input)
+        b = Abs (a)
+        c = Sqrt (b)
+        d = Neg (input)
+        left = Sin (c)
+        out = Concat <axis=1> (c, d)""",
+    "a short branch before a long one": """d = Neg (input)
+        a = Exp (input)
+        b = Abs (a)
+        c = Sqrt (b)
+        left = Sin (d)
+        out = Concat <axis=1> (d, c)""",
+}
 
 
-def ran(path: Path, tmp_path: Path) -> list[str]:
+def executed(path: Path, folder: Path) -> list[str]:
     """The nodes in the order in which the runtime really executes them, unoptimized."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.enable_profiling = True
-    options.profile_file_prefix = str(tmp_path / "profile")
+    options.profile_file_prefix = str(folder / "profile")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     feeds = {one.name: np.ones(one.shape, np.float32) for one in session.get_inputs()}
     session.run(None, feeds)
@@ -43,100 +57,53 @@ def ran(path: Path, tmp_path: Path) -> list[str]:
     return [one["name"][: -len(ending)] for one in events if one["name"].endswith(ending)]
 
 
-def names(path: Path) -> list[str]:
-    return [one.node.op_type for one in executed(load_model(path).graph)]
+def flow_of(path: Path) -> Flow:
+    return fused_flow(load_model(path), path)
 
 
+@pytest.mark.parametrize("body", BRANCHES.values(), ids=BRANCHES)
 def test_the_order_is_that_in_which_the_runtime_executes(
-    write: Callable[..., Path], tmp_path: Path
+    write: Callable[..., Path], tmp_path: Path, body: str
 ) -> None:
-    path = write(BRANCHES)
+    outputs = "float[1,4,6,6] left, float[1,8,6,6] out"
+    path = write(f"g (float[1,4,6,6] input) => ({outputs}) {{ {body} }}")
     model = onnx.load_model(path)
     for place, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{place}"
     onnx.save_model(model, path)
-    ours = [one.node.name for one in executed(load_model(path).graph)]
-    assert ours == ran(path, tmp_path)
-    assert ours != [node.name for node in model.graph.node]
+    assert [step.node.name for step in execution_order(flow_of(path))] == executed(path, tmp_path)
 
 
-QUANTIZED = """g (float[1,4,6,6] input) => (float[1,4,6,6] out) {
-    s = Constant <value = float {0.1}> ()
-    z = Constant <value = uint8 {0}> ()
-    q0 = QuantizeLinear (input, s, z)
-    d0 = DequantizeLinear (q0, s, z)
-    wd = DequantizeLinear (w, s)
-    conv = Conv <pads=[1,1,1,1]> (d0, wd)
-    relu = Relu (conv)
-    q1 = QuantizeLinear (relu, s, z)
-    d1 = DequantizeLinear (q1, s, z)
+RESIDUAL = """g (float[N,4,6,6] input) => (float[N,4,6,6] out) {
+    stem = Conv <pads=[1,1,1,1]> (input, w, b)
+    a = Conv <pads=[1,1,1,1]> (stem, w, b)
     TAIL
 }"""
 
 
-def test_a_convolution_between_quantizers_reads_and_writes_one_byte_numbers(
-    write: Callable[..., Path],
-) -> None:
-    path = write(QUANTIZED.replace("TAIL", "out = Sin (d1)"), weights={"w": (4, 4, 3, 3)})
-    model = onnx.load_model(path)
-    model.graph.initializer[0].CopyFrom(
-        onnx.numpy_helper.from_array(np.ones((4, 4, 3, 3), np.int8), "w")
-    )
-    onnx.save_model(model, path)
-    found = executed(load_model(path).graph)
-    assert [one.node.op_type for one in found] == [
-        "QuantizeLinear",
-        "Conv",
-        "DequantizeLinear",
-        "Sin",
-    ]
-    conv = found[1]
-    assert (conv.reads, conv.writes, conv.quantized) == (("q0",), ("q1",), True)
-
-
-def test_an_operator_with_a_float_neighbour_stays_float(write: Callable[..., Path]) -> None:
-    text = QUANTIZED.replace("relu = Relu (conv)", "relu = Sin (conv)")
-    path = write(text.replace("TAIL", "out = Sin (d1)"), weights={"w": (4, 4, 3, 3)}, dtype="int8")
-    assert names(path) == [
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "Conv",
-        "Sin",
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "Sin",
-    ]
-
-
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("tail", "expected"),
     [
-        ("a = Sigmoid (input) out = Mul (input, a)", ["Sigmoid"]),
-        ("a = Sigmoid (input) out = Mul (a, input)", ["Sigmoid"]),
-        ("a = Sigmoid (input) b = Sin (input) out = Mul (a, b)", ["Sin", "Sigmoid", "Mul"]),
-        ("a = Sigmoid (input) b = Mul (a, input) out = Add (a, b)", ["Sigmoid", "Mul", "Add"]),
-        ("a = MatMul (input, w) out = Add (a, v)", ["MatMul"]),
-        ("a = MatMul (input, w) b = Mul (a, v) out = Sin (b)", ["MatMul", "Sin"]),
-        ("a = MatMul (input, input) out = Add (a, v)", ["MatMul", "Add"]),
-        ("a = MatMul (input, w) out = Add (a, input)", ["MatMul", "Add"]),
-        ("a = Add (w, v) b = Exp (a) out = Mul (input, b)", ["Mul"]),
-        ("a = Shape (input) out = Reshape (input, a)", ["Shape", "Reshape"]),
+        ("c = Add (a, stem) out = Sin (c)", ["Conv", "FusedConv", "Sin"]),
+        ("c = Add (stem, a) d = Relu (c) out = Sin (d)", ["Conv", "FusedConv", "Sin"]),
+        ("d = Relu (a) c = Add (d, stem) out = Sin (c)", ["Conv", "Conv", "Add", "Sin"]),
+        ("c = Add (a, stem) out = Mul (c, a)", ["Conv", "Conv", "Add", "Mul"]),
+        ("m = ReduceMax (stem) c = Add (a, m) out = Sin (c)", None),
     ],
 )
-def test_what_the_runtime_joins_or_computes_beforehand_is_one_operator_or_none(
-    write: Callable[..., Path], body: str, expected: list[str]
+def test_a_sum_that_alone_reads_a_convolution_is_part_of_it(
+    write: Callable[..., Path], tail: str, expected: list[str] | None
 ) -> None:
-    text = f"g (float[4,4] input) => (float[4,4] out) {{ {body} }}"
-    path = write(text, weights={"w": (4, 4), "v": (4,)})
-    assert names(path) == expected
+    path = write(RESIDUAL.replace("TAIL", tail), weights={"w": (4, 4, 3, 3), "b": (4,)})
+    flow = flow_of(path)
+    fuse_sums(flow)
+    found = [step.op for step in execution_order(flow)]
+    assert found == expected if expected else "FusedConv" not in found
 
 
-def test_joined_operators_read_once_what_both_read(write: Callable[..., Path]) -> None:
-    path = write("g (float[4] input) => (float[4] out) { a=Sigmoid(input) out=Mul(a, input) }")
-    (one,) = executed(load_model(path).graph)
-    assert (one.reads, one.writes) == (("input",), ("out",))
-
-
-def test_a_fused_operator_that_is_an_output_stays_itself(write: Callable[..., Path]) -> None:
-    text = "g (float[4] input) => (float[4] a, float[4] out) { a=Sigmoid(input) out=Mul(a, input) }"
-    assert names(write(text)) == ["Sigmoid", "Mul"]
+def test_a_fused_sum_reads_the_other_summand_first(write: Callable[..., Path]) -> None:
+    text = RESIDUAL.replace("TAIL", "c = Add (a, stem) out = Sin (c)")
+    flow = flow_of(write(text, weights={"w": (4, 4, 3, 3), "b": (4,)}))
+    fuse_sums(flow)
+    (fused,) = flow.of("FusedConv")
+    assert (fused.inputs, fused.outputs) == (("stem", "stem", "w", "b"), ("c",))

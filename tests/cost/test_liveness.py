@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.cost.liveness import Layout, Peak, Sharing, Step, peak, plan
+from edgedistill.cost.liveness import Layout, Moment, Peak, Sharing, peak, plan
 
 TEN, TWENTY, FORTY = (Layout((size,), 1) for size in (10, 20, 40))
 
 
-def step(name: str, reads: str, writes: str, sharing: Sharing = "none", scratch: int = 0) -> Step:
-    return Step(
+def step(name: str, reads: str, writes: str, sharing: Sharing = "none", scratch: int = 0) -> Moment:
+    return Moment(
         name=name,
         reads=tuple(reads.split()),
         writes=tuple(writes.split()),
@@ -21,7 +21,7 @@ def step(name: str, reads: str, writes: str, sharing: Sharing = "none", scratch:
     )
 
 
-def worst(steps: list[Step], **layouts: Layout) -> Peak:
+def worst(steps: list[Moment], **layouts: Layout) -> Peak:
     return peak(steps, layouts, inputs=["x"], outputs=["y"])
 
 
@@ -109,7 +109,7 @@ def test_without_operators_the_input_is_all() -> None:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[list[Step], dict[str, Layout]]:
+def graphs(draw: st.DrawFn) -> tuple[list[Moment], dict[str, Layout]]:
     """Small graphs: each operator reads earlier tensors and writes one or two."""
     layouts = {"x": Layout((draw(st.integers(1, 3)),), 1)}
     known, steps = ["x"], []
@@ -129,7 +129,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[Step], dict[str, Layout]]:
 
 @given(graphs(), st.data())
 def test_the_peak_is_that_of_asking_at_every_moment_which_buffer_is_needed(
-    graph: tuple[list[Step], dict[str, Layout]], data: st.DataObject
+    graph: tuple[list[Moment], dict[str, Layout]], data: st.DataObject
 ) -> None:
     steps, layouts = graph
     written = [name for one in steps for name in one.writes]
@@ -153,7 +153,7 @@ def test_the_peak_is_that_of_asking_at_every_moment_which_buffer_is_needed(
 
 @given(graphs(), st.data())
 def test_no_two_tensors_are_needed_in_one_buffer_at_once(
-    graph: tuple[list[Step], dict[str, Layout]], data: st.DataObject
+    graph: tuple[list[Moment], dict[str, Layout]], data: st.DataObject
 ) -> None:
     steps, layouts = graph
     written = [name for one in steps for name in one.writes]
