@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import gpu
 import ncnn
 import onnxruntime_fp32
 import onnxruntime_int8
@@ -41,6 +42,7 @@ FITS: dict[str, Callable[[Published, Table], Result | None]] = {
     onnxruntime_fp32.NAME: onnxruntime_fp32.run,
     onnxruntime_int8.NAME: onnxruntime_int8.run,
     **{one.name: partial(tflite_armnn.run, one) for one in tflite_armnn.SUBJECTS},
+    gpu.NAME: gpu.run,
     "ncnn-fp32": _ncnn(("fp32",), 4.0),
     "ncnn-fp16": _ncnn(("fp16",), 2.0),
     "ncnn-int8": _ncnn(("int8",), 1.0),

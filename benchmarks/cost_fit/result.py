@@ -36,9 +36,9 @@ class ProfileCost:
 
 @dataclass(frozen=True)
 class Result:
-    """All that one fit writes."""
+    """All that one fit writes: cost blocks, and a shape where they share one."""
 
-    document: ShapeDocument
+    document: ShapeDocument | None
     costs: tuple[ProfileCost, ...] = ()
 
     def write(self, targets: Path) -> None:
@@ -47,7 +47,8 @@ class Result:
         Args:
             targets: The folder of the profiles.
         """
-        print(f"wrote {write_shape(self.document, targets)}")
+        if self.document is not None:
+            print(f"wrote {write_shape(self.document, targets)}")
         for one in self.costs:
             file = targets / f"{one.profile}.yaml"
             write_cost(file, one.runtime, one.precision, one.cost)

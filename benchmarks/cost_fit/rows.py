@@ -20,6 +20,7 @@ BUILT_FOR = "Deeplite clsbench"
 """The source whose networks were built here."""
 DEFAULT_THREADS = 4
 """Of a row that states none: ONNX Runtime takes one a core, and these boards have four."""
+_PROVIDER_UNKNOWN = "ok(runtime/precision to verify)"
 FILES = ("ops_classification.json", "ops_ncnn.json", "ops_yolobench_v3_v5.json")
 
 
@@ -45,15 +46,20 @@ class Published:
                 for row in csv.DictReader(file)
             }
 
-    def onnx_runtime_fp32(self, extra: Mapping[str, Built] | None = None) -> list[Measurement]:
-        """ONNX Runtime CPU fp32: Raspberry Pi 4, Raspberry Pi 5, Jetson Nano.
+    def onnx_runtime_fp32(
+        self, extra: Mapping[str, Built] | None = None, *, unit: str = "CPU"
+    ) -> list[Measurement]:
+        """ONNX Runtime in fp32: CPU of Raspberry Pi 4 and 5 and Jetson Nano, GPU of the latter.
 
         Args:
             extra: Networks that were built here, for rows of the Jetson Nano without a list.
+            unit: CPU or GPU. Of the GPU the execution provider is not known, which is no reason to
+                leave a row out: the profile says so.
         """
         found = []
+        accepted = {"ok"} if unit == "CPU" else {"ok", _PROVIDER_UNKNOWN}
         for row in self.rows:
-            if row["runtime"] != "ONNX Runtime CPU" or row["quality"] != "ok":
+            if row["runtime"] != f"ONNX Runtime {unit}" or row["quality"] not in accepted:
                 continue
             yolo = f"{row['model']}_{row['input_shape'].split('x')[-1]}"
             place = self.named.get((row["source"], row["model"]))

@@ -143,7 +143,7 @@ def test_every_runtime_takes_int8_as_its_engine_does(name: str) -> None:
             assert all(each.symmetric_activation and each.symmetric_weight for each in schemes)
         if kind in {"qnn", "nnapi"}:
             assert all(scheme.activation == "uint8" for scheme in schemes)
-        if kind != "cpu":
+        if kind not in {"cpu", "cuda"}:
             assert runtime.shapes == "static"
         for scheme in schemes:
             assert not (scheme.per_channel and not scheme.symmetric_weight)
@@ -163,7 +163,8 @@ def test_every_family_has_the_runtimes_that_exist_for_it(name: str) -> None:
     if name.startswith("raspberry"):
         assert kinds == {"cpu", "xnnpack"}
     elif name.startswith("jetson"):
-        assert kinds == {"cpu", "tensorrt"}
+        assert kinds - {"cuda"} == {"cpu", "tensorrt"}
+        assert ("cuda" in kinds) == (name == "jetson-nano")  # whose GPU was measured
     else:
         assert kinds - {"qnn"} == {"cpu", "xnnpack", "nnapi"}
         assert ("qnn" in kinds) == (name in HEXAGONS)
