@@ -45,7 +45,7 @@ def fuse_sums(flow: Flow) -> None:
     """
     for convolution in flow.of("Conv"):
         total = flow.follower(convolution, "Add")
-        if total is None or convolution.activated or not convolution.biased:
+        if total is None or convolution.activated or not _has_bias(convolution):
             continue
         other = flow.other(total, convolution.output)
         if not other or flow.tensors.is_constant(other) or convolution.precision is not None:
@@ -56,3 +56,9 @@ def fuse_sums(flow: Flow) -> None:
                 convolution, op=SUM_IN_CONVOLUTION, inputs=inputs, outputs=total.outputs
             )
             flow.merge((convolution, total), merged)
+
+
+def _has_bias(convolution: Step) -> bool:
+    """Its own, or that of the batch norm that was folded into it; without one nothing is fused."""
+    given = [name for name in convolution.inputs if name]
+    return len(given) > 2 or convolution.output not in convolution.node.output

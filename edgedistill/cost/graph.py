@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgedistill.core.evidence import Quantity, counted
 from edgedistill.cost.float_twin import float_twin
 from edgedistill.cost.model_file import load_model
 from edgedistill.cost.parameters import count_parameters
 from edgedistill.cost.shapes import infer_shapes
 from edgedistill.cost.work import multiply_accumulates
-from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,13 +51,3 @@ def count(model: Path, *, input_shapes: Mapping[str, Shape] | None = None) -> Gr
         parameters=count_parameters(twin.graph),
         size_bytes=model.stat().st_size,
     )
-
-
-def model_size(model: Path) -> Quantity:
-    """Megabytes (10^6 bytes) of the file.
-
-    Raises:
-        InputError: If it is not a sound ONNX file.
-    """
-    load_model(model)
-    return counted(bytes_to_mb(model.stat().st_size), "bytes of the ONNX file / 10^6")

@@ -101,6 +101,13 @@ def test_a_sum_that_alone_reads_a_convolution_is_part_of_it(
     assert found == expected if expected else "FusedConv" not in found
 
 
+def test_a_convolution_without_a_bias_takes_in_no_sum(write: Callable[..., Path]) -> None:
+    text = RESIDUAL.replace("TAIL", "c = Add (a, stem) out = Sin (c)").replace(", b)", ")")
+    flow = flow_of(write(text, weights={"w": (4, 4, 3, 3)}))
+    fuse_sums(flow)
+    assert [step.op for step in execution_order(flow)] == ["Conv", "Conv", "Add", "Sin"]
+
+
 def test_a_fused_sum_reads_the_other_summand_first(write: Callable[..., Path]) -> None:
     text = RESIDUAL.replace("TAIL", "c = Add (a, stem) out = Sin (c)")
     flow = flow_of(write(text, weights={"w": (4, 4, 3, 3), "b": (4,)}))
