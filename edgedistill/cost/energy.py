@@ -121,11 +121,22 @@ def _method(mode: PowerMode, low_w: float, high_w: float, latency_ms: Quantity) 
     return (
         f"power under load times latency, not a measurement of energy: {low_w:g} to {high_w:g} W "
         f"of {_COVERS[mode.covers]} in power mode {mode.name} (figure given: {_figure(mode)}; it "
-        f"is {_POWER_IS[mode.basis]}; source: {mode.source.rstrip('.')}) times a latency that is "
+        f"is {_POWER_IS[mode.basis]}{_assumed(mode, low_w, high_w)}; source: "
+        f"{mode.source.rstrip('.')}) times a latency that is "
         f"{latency_ms.evidence.value}; the interval multiplies low with low and high with high, "
         f"and its {latency_ms.confidence:.0%} are the latency's: they hold if the power is "
         "between its ends"
     )
+
+
+def _assumed(mode: PowerMode, low_w: float, high_w: float) -> str:
+    """Says which ends no source gives."""
+    ends = []
+    if low_w != mode.low_w:
+        ends.append(f"{low_w:g} W")
+    if high_w != mode.high_w:
+        ends.append(f"{high_w:g} W")
+    return f"; {' and '.join(ends)} assumed here, by convention" if ends else ""
 
 
 def _figure(mode: PowerMode) -> str:

@@ -83,6 +83,15 @@ def test_the_method_says_whose_power_it_is_and_how_it_is_known(
     assert "2 to 8 W" in method
 
 
+def test_the_method_marks_the_ends_that_no_source_gives() -> None:
+    def method(low_w: float, high_w: float, basis: str) -> str:
+        return energy_per_inference(LATENCY, mode(low_w, high_w, basis=basis)).method
+
+    assert "3 W assumed here, by convention" in method(10.0, 10.0, "budget")
+    assert "4.5 W and 5.5 W assumed here" in method(5.0, 5.0, "measured")
+    assert "assumed" not in method(2.0, 8.0, "typical")
+
+
 def test_the_profiles_own_mode_is_taken_unless_another_is_named() -> None:
     nano = profiles.load("jetson-nano")
     assert power_mode(nano) == power_mode(nano, "MAXN")
