@@ -97,7 +97,7 @@ def family_of(model: str) -> str:
     ('resnet', 'mobilenet_v2', 'yolov8')
     """
     stem = Path(model).stem.lower()
-    found = re.match(r"\d*[a-z]+(?:[-_]?v\d+)?", stem)
+    found = re.match(r"\d*[a-z]+?(?:[-_]?v\d+|(?=[^a-z]|$))", stem)
     return found[0] if found else stem
 
 
