@@ -30,7 +30,7 @@ class CostShape(Strict):
     """The same for input channels: what writing the result costs."""
     half_pixels: dict[KindKey, NotNegative] = Field(default_factory=dict)
     """The same for pixels of the output: what packing the weight costs, where a runtime does it at
-    each inference."""
+    each inference; of depthwise convolution, what beginning each channel costs."""
     weight_copies: Positive = 1.0
     """How often a 3x3 stride-1 convolution's weight passes through memory, in multiples of its
     size: Winograd's transformed weights are 16/9 to 64/9 as large."""

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 COUNTED = tuple(kind for kind in Kind if kind not in (Kind.FREE, Kind.POSTPROCESSING))
 """Kinds that take time which the model can tell."""
-_DENSE = (Kind.POINTWISE, Kind.CONV_3X3, Kind.CONV_OTHER)
+_ON_PICTURES = (
+    Kind.POINTWISE,
+    Kind.CONV_3X3,
+    Kind.CONV_OTHER,
+    Kind.DEPTHWISE,
+    Kind.GROUPED,
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,8 @@ class Columns:
                 [one.output_elements for one in kept],
             )
         )
-        dense = np.array([one.kind in _DENSE for one in kept], dtype=bool)
-        pixels = np.where(dense, written / outputs, np.inf)
+        on_pictures = np.array([one.kind in _ON_PICTURES for one in kept], dtype=bool)
+        pixels = np.where(on_pictures, written / outputs, np.inf)
         kinds = np.array([KINDS.index(one.kind) for one in kept], dtype=np.intp)
         return cls(kinds, macs, weights, read + written, written, inputs, outputs, pixels)
 
