@@ -1,6 +1,6 @@
 """Fits the latency model to published figures and tells its error on what it has not seen.
 
-    python benchmarks/cost_fit/fit.py [--folder FOLDER] [--only NAME] [--json FILE] [--write]
+    python benchmarks/cost_fit/fit.py [--folder FOLDER] [--only NAME ...] [--json FILE] [--write]
 
 Beside each line stands the baseline that most people use: multiply-accumulates times a constant,
 the constant fitted to the same device and the same training rows. With --write the shapes go to
@@ -54,13 +54,16 @@ def main() -> None:
     """Runs the chosen fits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=PUBLISHED, help="the published figures")
-    parser.add_argument("--only", help=f"fits whose name begins so: {', '.join(FITS)}")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help=f"fits whose name begins so: {', '.join(FITS)}"
+    )
     parser.add_argument("--json", type=Path, help="the table as JSON")
     parser.add_argument("--write", action="store_true", help="write shapes and cost blocks")
     arguments = parser.parse_args()
-    chosen = [name for name in FITS if name.startswith(arguments.only or "")]
+    chosen = [name for name in FITS if name.startswith(tuple(arguments.only))]
     if not chosen:
-        parser.error(f"--only {arguments.only}: no such fit. Choose from: {', '.join(FITS)}")
+        known = ", ".join(FITS)
+        parser.error(f"--only {' '.join(arguments.only)}: no such fit. Choose from: {known}")
     if not arguments.folder.is_dir():
         print(f"SKIPPED: no folder {arguments.folder}")
         return
