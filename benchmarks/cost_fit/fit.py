@@ -34,8 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT.parent / "shared" / "published"
 
 
-def _ncnn(precisions: tuple[str, ...], bytes_per_element: float) -> Callable[..., None]:
-    return lambda published, table: ncnn.tabulate(published, table, precisions, bytes_per_element)
+def _ncnn(plan: ncnn.Plan) -> Callable[[Published, Table], Result]:
+    return lambda published, table: ncnn.run(plan, published, table)
 
 
 FITS: dict[str, Callable[[Published, Table], Result | None]] = {
@@ -43,9 +43,7 @@ FITS: dict[str, Callable[[Published, Table], Result | None]] = {
     onnxruntime_int8.NAME: onnxruntime_int8.run,
     **{one.name: partial(tflite_armnn.run, one) for one in tflite_armnn.SUBJECTS},
     gpu.NAME: gpu.run,
-    "ncnn-fp32": _ncnn(("fp32",), 4.0),
-    "ncnn-fp16": _ncnn(("fp16",), 2.0),
-    "ncnn-int8": _ncnn(("int8",), 1.0),
+    **{plan.name: _ncnn(plan) for plan in ncnn.PLANS},
 }
 """By name: a fit that prints its lines, and gives what is to be written, if anything."""
 

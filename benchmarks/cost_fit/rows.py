@@ -81,30 +81,6 @@ class Published:
             threads=int(row["threads"] or DEFAULT_THREADS),
         )
 
-    def ncnn_one_thread(self, precisions: tuple[str, ...]) -> list[Measurement]:
-        """Ncnn CPU on one thread; the fastest of rows that a source gives twice."""
-        best: dict[tuple[str, str], Measurement] = {}
-        for row in self.rows:
-            network = row["model"].replace("-ssd", "_ssd").replace("-yolo", "_yolo")
-            if (
-                row["runtime"] != "ncnn"
-                or row["unit"] != "cpu"
-                or row["threads"] != "1"
-                or row["quality"] != "ok"
-                or row["precision"] not in precisions
-                or not float(row["latency_ms"]) > 0
-            ):
-                continue
-            if row["precision"] == "int8":
-                network = f"{network.removesuffix('-int8')}_int8"
-            if network not in self.lists["ops_ncnn.json"]:
-                continue
-            one = self._measurement(row, ("ops_ncnn.json", network), device=row["soc"])
-            known = best.get((one.device, network))
-            if known is None or one.latency_s < known.latency_s:
-                best[one.device, network] = one
-        return list(best.values())
-
     def _measurement(
         self, row: dict[str, str], place: tuple[str, str], *, device: str | None = None
     ) -> Measurement:

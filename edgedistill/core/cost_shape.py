@@ -31,11 +31,31 @@ class CostShape(Strict):
     half_pixels: dict[KindKey, NotNegative] = Field(default_factory=dict)
     """The same for pixels of the output: what packing the weight costs, where a runtime does it at
     each inference; of depthwise convolution, what beginning each channel costs."""
+    half_depths: dict[KindKey, NotNegative] = Field(default_factory=dict)
+    """The same for multiply-accumulates an output element (input channels times the kernel's area):
+    writing a result costs the same after a 7x7 kernel on three channels as after a long sum."""
+    large_kernel: Positive = 1.0
+    """Factor on the time of a dense convolution whose kernel is larger than 3x3, the first layer
+    on few channels apart: runtimes write kernels of their own for the common sizes."""
+    unaligned: dict[KindKey, Positive] = Field(default_factory=dict)
+    """Factor on the time of a kind whose input or output channels fit no vector; its square root
+    where they fit half of one."""
+    lanes: Annotated[int, Field(ge=1)] = 1
+    """Channels that lie together in one vector."""
     weight_copies: Positive = 1.0
     """How often a 3x3 stride-1 convolution's weight passes through memory, in multiples of its
     size: Winograd's transformed weights are 16/9 to 64/9 as large."""
     column_blocks: dict[KindKey, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Pixels computed at once, by kind; a picture is padded up to a multiple."""
+    tile_side: Annotated[int, Field(ge=1)] = 1
+    """Height and width of the output tiles of a 3x3 stride-1 convolution by Winograd; a picture is
+    padded up to whole tiles both ways. 1 where there are none."""
+    tile_channels: Annotated[int, Field(ge=0)] = 0
+    """Input and output channels from which on there are such tiles; a 3x3 stride-1 convolution of
+    fewer is as any other dense one."""
+    weight_traffic: Positive = 1.0
+    """Factor on the time of a byte of a weight: it comes from main memory in one sweep, where a
+    picture may be in a cache and is copied more than once."""
     element_macs: dict[KindKey, NotNegative] = Field(default_factory=dict)
     """Cost of one output element by kind, beyond moving it."""
     byte_macs: NotNegative = 0.0
@@ -61,6 +81,8 @@ class CostScale(Strict):
     """Factor on the cost of an element."""
     depthwise: float = Field(default=1.0, gt=0)
     """Factor on the speed of depthwise convolution."""
+    conv_3x3: float = Field(default=1.0, gt=0)
+    """Factor on the speed of 3x3 convolution with stride 1."""
 
 
 class ScaleSpreads(Strict):
@@ -72,6 +94,7 @@ class ScaleSpreads(Strict):
     overhead: float = Field(ge=0)
     activation: float = Field(ge=0)
     depthwise: float = Field(ge=0)
+    conv_3x3: float = Field(default=0.0, ge=0)
 
 
 class LinearScale(Strict):

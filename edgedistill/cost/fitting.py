@@ -72,6 +72,13 @@ class Priors:
     half_pixels: Mapping[Kind, Prior] = field(default_factory=dict)
     weight_copies: Prior
     column_blocks: Mapping[Kind, int]
+    half_depths: Mapping[Kind, Prior] = field(default_factory=dict)
+    unaligned: Mapping[Kind, Prior] = field(default_factory=dict)
+    lanes: int = 1
+    large_kernel: Prior = Prior(1.0, 0.0)
+    tile_side: int = 1
+    tile_channels: int = 0
+    weight_traffic: Prior = Prior(1.0, 0.0)
     element_macs: Mapping[Kind, Prior]
     byte_macs: Prior
     overhead_macs: Prior
@@ -102,16 +109,26 @@ class Fitted:
 NOISE = 0.05
 """Standard deviation of log(estimated / measured) where the model fits well."""
 _STEP = 1e-5
-TABLES = ("rates", "half_outputs", "half_inputs", "half_pixels", "element_macs")
+TABLES = (
+    "rates",
+    "half_outputs",
+    "half_inputs",
+    "half_depths",
+    "half_pixels",
+    "unaligned",
+    "element_macs",
+)
 NUMBERS = (
     "byte_macs",
     "overhead_macs",
     "weight_copies",
+    "weight_traffic",
+    "large_kernel",
     "serial_work_fraction",
     "serial_traffic_fraction",
 )
 FRACTIONS = ("serial_work_fraction", "serial_traffic_fraction")
-FACTORS = ("traffic", "overhead", "activation", "depthwise")
+FACTORS = ("traffic", "overhead", "activation", "depthwise", "conv_3x3")
 
 
 def fit(
@@ -120,6 +137,7 @@ def fit(
     *,
     bytes_per_element: float,
     speed_guesses: Mapping[str, float] | None = None,
+    tolerance: float = 1e-8,
 ) -> Fitted:
     """The shape and scales that explain the measurements best.
 
@@ -129,6 +147,7 @@ def fit(
         bytes_per_element: 4 for fp32, 2 for fp16, 1 for int8.
         speed_guesses: Where the search begins for a device, in pointwise MACs a second; found from
             its measurements where absent.
+        tolerance: Relative change of loss and parameters at which the search ends.
     """
     problem = _Problem.of(measurements, priors, bytes_per_element)
     start = problem.start(speed_guesses or {})
@@ -144,7 +163,14 @@ def fit(
         return rho
 
     found = least_squares(
-        problem.residuals, start, jac=problem.jacobian, loss=loss, x_scale="jac", max_nfev=60
+        problem.residuals,
+        start,
+        jac=problem.jacobian,
+        loss=loss,
+        x_scale="jac",
+        max_nfev=60,
+        ftol=tolerance,
+        xtol=tolerance,
     )
     return problem.fitted(found.x)
 
@@ -260,7 +286,14 @@ class _Problem:
         for name in FRACTIONS:
             numbers[name] = min(numbers[name], 1.0)
         shape = CostShape.model_validate(
-            {"column_blocks": dict(self.priors.column_blocks), **tables, **numbers}
+            {
+                "column_blocks": dict(self.priors.column_blocks),
+                "lanes": self.priors.lanes,
+                "tile_side": self.priors.tile_side,
+                "tile_channels": self.priors.tile_channels,
+                **tables,
+                **numbers,
+            }
         )
         speeds = np.exp(vector[len(known) : len(known) + len(self.devices)])
         steps = vector[len(known) + len(self.devices) :].reshape(-1, len(FACTORS))
@@ -291,9 +324,12 @@ class _Problem:
         rows = np.zeros((here.size, vector.size))
         owner = np.repeat(np.arange(devices), [starts.size for starts in self.starts])
         every = np.arange(here.size)
-        for place in range(shape):
-            rows[:, place] = self._slope(vector, here, [place])
+        for place, prior in enumerate(self.shape_priors):
+            if prior.spread > 0:  # one that is held still has no slope
+                rows[:, place] = self._slope(vector, here, [place])
         for first in range(1 + len(FACTORS)):
+            if first > 0 and self.factor_spreads[first - 1] == 0:
+                continue
             places = (
                 shape + np.arange(devices)
                 if first == 0

@@ -1,7 +1,7 @@
 """Refines the scale of one device with measurements that its owner took.
 
 One measurement rescales the speed. More of them also move the device's factors (traffic, overhead,
-activation, depthwise), as far as the shape's spreads and the data allow: the fit is that of
+activation, depthwise, 3x3), as far as the shape's spreads and the data allow: the fit is that of
 `fitting.py` with the shape held still, and the priors of the factors lie where the device's present
 factors are.
 """
@@ -147,10 +147,13 @@ def _weighted(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 def _with_factors(shape: CostShape, scale: CostScale) -> CostShape:
     """The shape with a device's factors worked into it, so that its own are 1."""
-    rate = shape.rates.get(Kind.DEPTHWISE, 1.0) * scale.depthwise
+    rates = {
+        Kind.DEPTHWISE: shape.rates.get(Kind.DEPTHWISE, 1.0) * scale.depthwise,
+        Kind.CONV_3X3: shape.rates.get(Kind.CONV_3X3, 1.0) * scale.conv_3x3,
+    }
     return shape.model_copy(
         update={
-            "rates": {**shape.rates, Kind.DEPTHWISE: rate},
+            "rates": {**shape.rates, **rates},
             "element_macs": {
                 kind: macs * scale.activation for kind, macs in shape.element_macs.items()
             },
@@ -171,6 +174,9 @@ def _still(shape: CostShape, document: ShapeDocument) -> Priors:
         **tables,  # type: ignore[arg-type]  # the fields of Priors by their names
         **numbers,  # type: ignore[arg-type]
         column_blocks=shape.column_blocks,
+        lanes=shape.lanes,
+        tile_side=shape.tile_side,
+        tile_channels=shape.tile_channels,
         spreads=document.spreads,
     )
 

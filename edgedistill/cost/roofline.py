@@ -86,6 +86,9 @@ KINDS = tuple(Kind)
 _MULTIPLYING = np.array([kind in MULTIPLYING for kind in KINDS])
 _WINOGRAD = KINDS.index(Kind.CONV_3X3)
 _DEPTHWISE = KINDS.index(Kind.DEPTHWISE)
+STEM_CHANNELS = 8
+"""A convolution on fewer channels is a network's first layer, for which runtimes have kernels."""
+_OTHER = KINDS.index(Kind.CONV_OTHER)
 
 
 def operator_latencies_s(
@@ -107,19 +110,27 @@ def operator_latencies_s(
     """
     rates = _by_kind(shape.rates, 1.0)
     rates[_DEPTHWISE] *= scale.depthwise
-    kinds = columns.kinds
+    rates[_WINOGRAD] *= scale.conv_3x3
+    kinds = np.where(_few_channels(columns, shape.tile_channels), _OTHER, columns.kinds)
     costs = _by_kind(shape.element_macs, 0.0)
     packing = (
         1.0
         + _by_kind(shape.half_outputs, 0.0)[kinds] / columns.channels_out
         + _by_kind(shape.half_inputs, 0.0)[kinds] / columns.channels_in
         + _by_kind(shape.half_pixels, 0.0)[kinds] / columns.pixels
+        + _by_kind(shape.half_depths, 0.0)[kinds] * columns.outputs / np.maximum(columns.macs, 1.0)
     )
+    packing *= _by_kind(shape.unaligned, 1.0)[kinds] ** _misfit(columns, shape.lanes)
+    packing *= np.where(_large_kernels(columns), shape.large_kernel, 1.0)
     blocks = _by_kind(shape.column_blocks, 1.0)[kinds]
+    padded = padding(columns.pixels, blocks)
+    if shape.tile_side > 1:
+        tiles = tiling(columns.pixels, shape.tile_side)
+        padded = np.where(kinds == _WINOGRAD, tiles, padded)
     shared_work = amdahl(shape.serial_work_fraction, threads)
     shared_traffic = amdahl(shape.serial_traffic_fraction, threads)
-    work = columns.macs / rates[kinds] * packing * padding(columns.pixels, blocks) * shared_work
-    copies = np.where(kinds == _WINOGRAD, shape.weight_copies, 1.0)
+    work = columns.macs / rates[kinds] * packing * padded * shared_work
+    copies = np.where(kinds == _WINOGRAD, shape.weight_copies, 1.0) * shape.weight_traffic
     elements = columns.moved + columns.weights * copies
     traffic = elements * bytes_per_element * shape.byte_macs * scale.traffic * shared_traffic
     roof = np.where(_MULTIPLYING[kinds], np.maximum(work, traffic), traffic)
@@ -147,6 +158,41 @@ def padding(pixels: Floats, block: Floats) -> Floats:
     finite = np.where(np.isfinite(pixels), pixels, block)
     factors: Floats = np.ceil(finite / block) * block / finite
     return factors
+
+
+def tiling(pixels: Floats, side: int) -> Floats:
+    """Pixels computed for each that is wanted, where a square picture is cut into square tiles.
+
+    >>> tiling(np.array([49.0, 64.0, np.inf]), 4)
+    array([1.30612245, 1.        , 1.        ])
+    """
+    finite = np.where(np.isfinite(pixels), pixels, side**2)
+    factors: Floats = (np.ceil(np.sqrt(finite) / side) * side) ** 2 / finite
+    return factors
+
+
+def _few_channels(columns: Columns, least: int) -> NDArray[np.bool_]:
+    fewest = np.minimum(columns.channels_in, columns.channels_out)
+    few: NDArray[np.bool_] = (columns.kinds == _WINOGRAD) & (fewest < least)
+    return few
+
+
+def _misfit(columns: Columns, lanes: int) -> Floats:
+    """0 where all channels fit whole vectors, 1/2 where they fit half ones, else 1."""
+    misfit = np.zeros(columns.kinds.size)
+    for channels in (columns.channels_in, columns.channels_out):
+        finite = np.where(np.isfinite(channels), channels, 0.0)
+        half = np.where(finite % (lanes / 2) > 0.0, 1.0, 0.5)
+        misfit = np.maximum(misfit, np.where(finite % lanes > 0.0, half, 0.0))
+    return misfit
+
+
+def _large_kernels(columns: Columns) -> NDArray[np.bool_]:
+    area = columns.macs / np.maximum(columns.outputs, 1.0) / columns.channels_in
+    large: NDArray[np.bool_] = (
+        (columns.kinds == _OTHER) & (area > 9.5) & (columns.channels_in >= STEM_CHANNELS)
+    )
+    return large
 
 
 def _by_kind(values: Mapping[Kind, float], absent: float) -> Floats:

@@ -183,3 +183,44 @@ def test_a_linear_unit_is_slower_as_a_whole() -> None:
     assert slow.operator_us == pytest.approx(20.0)
     assert slow.macs_per_s == pytest.approx(5e10)
     assert slow.bytes_per_s == pytest.approx(5e9)
+
+
+def test_tiles_vectors_and_the_speed_of_3x3_convolution_outlive_a_refinement() -> None:
+    tiled = DOCUMENT.shape.model_copy(
+        update={
+            "rates": {Kind.CONV_3X3: 3.0},
+            "unaligned": {Kind.CONV_3X3: 2.0},
+            "lanes": 8,
+            "tile_side": 4,
+            "tile_channels": 8,
+        }
+    )
+    document = DOCUMENT.model_copy(update={"shape": tiled})
+    true = CostScale(macs_per_s=6e9, conv_3x3=1.5)
+    own = []
+    for channels, side in ((64, 56), (84, 28), (126, 14), (512, 7)):
+        one = Operator(
+            kind=Kind.CONV_3X3,
+            macs=9 * channels**2 * side**2,
+            weight_elements=9 * channels**2,
+            input_elements=channels * side**2,
+            output_elements=channels * side**2,
+            input_channels=channels,
+            output_channels=channels,
+        )
+        columns = Columns.of([one])
+        latency = latency_s(columns, tiled, true, bytes_per_element=4.0)
+        own.append(
+            Measurement(
+                device="mine",
+                family="plain",
+                network=f"{channels}",
+                columns=columns,
+                latency_s=latency,
+            )
+        )
+    scale = refined(own, document, true)
+    assert scale.conv_3x3 == pytest.approx(1.5, rel=0.01)
+    assert [latency_s(one.columns, tiled, scale, bytes_per_element=4.0) for one in own] == (
+        pytest.approx([one.latency_s for one in own], rel=0.01)
+    )

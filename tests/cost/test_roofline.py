@@ -22,6 +22,23 @@ def pointwise(channels: int, pixels: int) -> Operator:
     )
 
 
+def convolution(
+    channels: tuple[int, int], *, kernel: int, pixels: int, stride: int = 1
+) -> Operator:
+    weights = channels[0] * channels[1] * kernel**2
+    return Operator(
+        kind=Kind.CONV_3X3 if (kernel, stride) == (3, 1) else Kind.CONV_OTHER,
+        macs=weights * pixels,
+        weight_elements=weights,
+        input_elements=channels[0] * pixels * stride**2,
+        output_elements=channels[1] * pixels,
+        kernel=kernel,
+        stride=stride,
+        input_channels=channels[0],
+        output_channels=channels[1],
+    )
+
+
 def silu(elements: int) -> Operator:
     return Operator(
         kind=Kind.SILU,
@@ -143,3 +160,65 @@ def test_a_fit_finds_the_parameters_that_made_the_figures_despite_an_outlier() -
 def test_one_measurement_is_enough_to_scale_a_device() -> None:
     fitted = fit(measured("slow", 1e9), priors(), bytes_per_element=4.0)
     assert scale_from(fitted, measured("new", 5e9)[:1]).macs_per_s == pytest.approx(5e9, rel=0.03)
+
+
+def test_a_first_layer_is_judged_by_its_macs_an_output_and_not_by_its_three_channels() -> None:
+    first = convolution((3, 64), kernel=7, pixels=64, stride=2)
+    halved = shape(half_depths={Kind.CONV_OTHER: 3.0 * 49})
+    assert seconds(first, halved) == pytest.approx(2 * seconds(first, shape()))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "factor"), [(128, 1.0), (84, 2.0), (126, 4.0)], ids=["whole", "half", "none"]
+)
+def test_channels_that_fit_no_vector_cost_the_factor_and_half_a_vector_its_root(
+    outputs: int, factor: float
+) -> None:
+    head = convolution((512, outputs), kernel=3, pixels=64)
+    vectors = shape(lanes=8, unaligned={Kind.CONV_3X3: 4.0})
+    assert seconds(head, vectors) == pytest.approx(factor * seconds(head, shape()))
+
+
+@pytest.mark.parametrize(
+    ("operator", "factor"),
+    [
+        (convolution((16, 32), kernel=5, pixels=64), 3.0),
+        (convolution((3, 64), kernel=7, pixels=64, stride=2), 1.0),
+        (convolution((64, 64), kernel=3, pixels=64, stride=2), 1.0),
+        (pointwise(64, 64), 1.0),
+    ],
+    ids=["5x5", "first layer", "3x3 stride 2", "pointwise"],
+)
+def test_only_large_kernels_behind_the_first_layer_cost_more(
+    operator: Operator, factor: float
+) -> None:
+    assert seconds(operator, shape(large_kernel=3.0)) == pytest.approx(
+        factor * seconds(operator, shape())
+    )
+
+
+def test_a_picture_is_padded_to_whole_tiles_both_ways() -> None:
+    seven = convolution((64, 64), kernel=3, pixels=49)
+    assert seconds(seven, shape(tile_side=4)) == pytest.approx(64 / 49 * seconds(seven, shape()))
+
+
+def test_a_3x3_convolution_on_few_channels_runs_as_any_other() -> None:
+    rates = {Kind.CONV_3X3: 4.0, Kind.CONV_OTHER: 0.5}
+    few, many = (convolution((inputs, 64), kernel=3, pixels=64) for inputs in (3, 8))
+    tiled = shape(rates=rates, tile_channels=8)
+    assert seconds(few, tiled) == pytest.approx(few.macs / 0.5 / 1e9)
+    assert seconds(many, tiled) == pytest.approx(many.macs / 4.0 / 1e9)
+
+
+def test_a_byte_of_a_weight_has_a_price_of_its_own() -> None:
+    bound = shape(byte_macs=1e6, weight_traffic=0.5)
+    one = pointwise(64, 100)
+    moved = one.input_elements + one.output_elements + one.weight_elements / 2
+    assert seconds(one, bound) == pytest.approx(4.0 * moved * 1e6 / 1e9)
+
+
+def test_a_device_has_its_own_speed_of_3x3_convolution() -> None:
+    one = convolution((64, 64), kernel=3, pixels=64)
+    quick = CostScale(macs_per_s=1e9, conv_3x3=2.0)
+    told = latency_s(Columns.of([one]), shape(), quick, bytes_per_element=4.0)
+    assert told == pytest.approx(seconds(one, shape()) / 2)
