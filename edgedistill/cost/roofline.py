@@ -77,7 +77,7 @@ class Columns:
             )
         )
         on_pictures = np.array([one.kind in _ON_PICTURES for one in kept], dtype=bool)
-        pixels = np.where(on_pictures, written / outputs, np.inf)
+        pixels = np.where(on_pictures & np.isfinite(outputs), written / outputs, np.inf)
         kinds = np.array([KINDS.index(one.kind) for one in kept], dtype=np.intp)
         return cls(kinds, macs, weights, read + written, written, inputs, outputs, pixels)
 
