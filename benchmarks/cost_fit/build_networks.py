@@ -37,7 +37,9 @@ PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "published"
 SOURCE, RUNTIME = "Deeplite clsbench", "ONNX Runtime CPU"
 TOLERANCE = 0.01
 ROUNDING_MACS = 5e6
-OPSET = 18
+OPSET = 20
+"""The first that has GELU as an operator: the exporters of 2023 wrote it in an order that the runtime
+made one again, and today's in one that it does not."""
 _BATCH_NORM, _OTHER_NORMS = nn.modules.batchnorm._BatchNorm, (nn.LayerNorm, nn.GroupNorm)
 
 
