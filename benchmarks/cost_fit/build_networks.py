@@ -38,8 +38,8 @@ SOURCE, RUNTIME = "Deeplite clsbench", "ONNX Runtime CPU"
 TOLERANCE = 0.01
 ROUNDING_MACS = 5e6
 OPSET = 20
-"""The first that has GELU as an operator: the exporters of 2023 wrote it in an order that the runtime
-made one again, and today's in one that it does not."""
+"""The first that has GELU as an operator: the exporters of 2023 wrote it in an order that the
+runtime makes one again, today's write it in one that it does not."""
 _BATCH_NORM, _OTHER_NORMS = nn.modules.batchnorm._BatchNorm, (nn.LayerNorm, nn.GroupNorm)
 
 
