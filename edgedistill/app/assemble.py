@@ -12,17 +12,19 @@ from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
 from edgedistill.app.learned import learned
+from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import runs_here
 from edgedistill.app.shipping import MODEL_FILE
-from edgedistill.bench.latency import latency
 from edgedistill.bench.samples import read_samples
 from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.front import rows_on_front
 from edgedistill.core.report import Int8Check, Provenance, Report, Row, StudentResult
 from edgedistill.core.strict import plain
+from edgedistill.cost.energy import energy_per_inference, power_mode
 from edgedistill.cost.graph import count
+from edgedistill.cost.memory import peak_memory
 from edgedistill.data import open_dataset
 from edgedistill.store import file_sha256, text_sha256
 from edgedistill.units import bytes_to_mb
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgedistill.app.latencies import Latencies
     from edgedistill.app.pipeline import Finished
     from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from edgedistill.bench.samples import Samples
     from edgedistill.core.budget import Budget
     from edgedistill.core.profile import TargetProfile
-    from edgedistill.core.report import Choice, Latency, Step
+    from edgedistill.core.report import Choice, Step
     from edgedistill.data import Dataset
     from edgedistill.tasks import Evaluation
 
@@ -130,14 +133,26 @@ class _Clerk:
         return None if measured is None else read_samples(self.finished.folder(measured))
 
     @cached_property
+    def latencies(self) -> Latencies:
+        """From the device, or by the cost model where it is not at hand."""
+        if self.samples is not None:
+            return MeasuredLatencies(self.samples)
+        exports = self.road.exports
+        files = {name: self.finished.folder(step) / MODEL_FILE for name, step in exports.items()}
+        return EstimatedLatencies(files, self.profile, self.resolved.runtime(self.target)[0])
+
+    @property
+    def profile(self) -> TargetProfile:
+        return self.resolved.profiles[self.target]
+
+    @cached_property
     def teacher(self) -> Evaluation:
         """On the validation split."""
         return self._evaluate(self.road.branches[0], "teacher", "validation")
 
     @property
     def evidence(self) -> Evidence:
-        profile = self.resolved.profiles[self.target]
-        here = runs_here(profile, self.resolved.runtime(self.target)[1])
+        here = runs_here(self.profile, self.resolved.runtime(self.target)[1])
         return Evidence.MEASURED_ON_DEVICE if here else Evidence.MEASURED_ON_STAND_IN
 
     @property
@@ -181,15 +196,9 @@ class _Clerk:
         )
 
     def _speedup(self, name: str, reference: str) -> Quantity | None:
-        """How much faster one network is than another; None where nothing was measured."""
-        figures = self._latency(name, reference)
+        """How much faster one network is than another; None where nobody can tell."""
+        figures = self.latencies.latency(name, reference)
         return figures.speedup if figures else None
-
-    def _latency(self, name: str, reference: str | None) -> Latency | None:
-        if self.samples is None:
-            return None
-        measured = Evidence.MEASURED_ON_DEVICE
-        return latency(self.samples, name, reference=reference, evidence=measured)
 
     def _row(self, branch: Branch, step: Step) -> Row:
         export = branch.exports.get(step)
@@ -214,19 +223,29 @@ class _Clerk:
         model = self.finished.folder(export) / MODEL_FILE
         cost = count(model)
         reference = "teacher" if step != "teacher" and "teacher" in branch.exports else None
+        latency = self.latencies.latency(branch.measured_as[step], reference)
+        mode = power_mode(self.profile)
         return {
             "precision": "int8" if step == "int8" else "fp32",
             "model_sha256": file_sha256(model),
-            "latency": self._latency(branch.measured_as[step], reference),
+            "latency": latency,
             "size_mb": counted(bytes_to_mb(cost.size_bytes), "bytes of the ONNX file / 10^6"),
             "macs": counted(
                 cost.macs, "multiply-accumulates of one inference, counted in the graph"
             ),
             "parameters": counted(cost.parameters, "weights of the ONNX graph"),
+            "peak_memory_mb": self._peak_memory(model),
+            "energy_mj": energy_per_inference(latency.p50_ms, mode) if latency and mode else None,
             "int8": Int8Check.read(self.finished.facts(export)["check"], file=export.name)
             if step == "int8"
             else None,
         }
+
+    def _peak_memory(self, model: Path) -> Quantity | None:
+        """Of a processor's own runtime, whose allocation planner is known."""
+        if self.resolved.runtime(self.target)[1].provider != "CPUExecutionProvider":
+            return None
+        return peak_memory(model, machine=self.profile.machine)
 
     def _evaluate(self, branch: Branch, step: Step, split: str) -> Evaluation:
         folder = self.finished.folder(branch.predictions[step])

@@ -46,6 +46,11 @@ class TargetRoad:
     measurement: PlannedStep | None
     """The planned step that holds raw latency samples, where the device is at hand."""
 
+    @property
+    def exports(self) -> Mapping[str, PlannedStep]:
+        """What a network is called in the measurement, to the step that writes its ONNX file."""
+        return _exports(self.branches)
+
 
 @dataclass(frozen=True)
 class Road:
@@ -116,12 +121,15 @@ def _target_road(students: tuple[ShippingRoad, ...]) -> TargetRoad:
     config = resolved.recipe.stages_for(name).benchmark
     if config is None or resolved.profiles[name].transport == "none":
         return TargetRoad(branches, measurement=None)
-    exports = {
+    return TargetRoad(branches, students[0].measurement(config, _exports(branches)))
+
+
+def _exports(branches: tuple[Branch, ...]) -> dict[str, PlannedStep]:
+    return {
         branch.measured_as[step]: export
         for branch in branches
         for step, export in branch.exports.items()
     }
-    return TargetRoad(branches, students[0].measurement(config, exports))
 
 
 def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:

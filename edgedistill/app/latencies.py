@@ -1,0 +1,96 @@
+"""The latencies of a target's networks: measured on the device, or estimated where it is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from edgedistill.app.estimate import estimate
+from edgedistill.bench.latency import latency as measured_latency
+from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.report import Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgedistill.bench.samples import Samples
+    from edgedistill.core.profile import TargetProfile
+
+
+class Latencies(Protocol):
+    """Latencies of networks that can be compared with each other."""
+
+    def latency(self, name: str, reference: str | None) -> Latency | None:
+        """The latency of one network; None where nothing is known.
+
+        Args:
+            name: The network.
+            reference: The network that the speed-up is against; None for none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MeasuredLatencies:
+    """From one measurement in which all networks took turns on the device."""
+
+    samples: Samples
+
+    def latency(self, name: str, reference: str | None) -> Latency | None:
+        """The latency of one network, from its samples."""
+        evidence = Evidence.MEASURED_ON_DEVICE
+        return measured_latency(self.samples, name, reference=reference, evidence=evidence)
+
+
+@dataclass(frozen=True)
+class EstimatedLatencies:
+    """By the cost model, for a device that is not at hand.
+
+    Attributes:
+        files: Name to ONNX file.
+        profile: The device.
+        runtime: Which of its runtimes.
+    """
+
+    files: Mapping[str, Path]
+    profile: TargetProfile
+    runtime: str
+
+    def latency(self, name: str, reference: str | None) -> Latency | None:
+        """The estimate of one network; there is no estimate of an extreme percentile."""
+        own = self._estimate(name)
+        if own is None:
+            return None
+        other = None if reference in (None, name) else self._estimate(str(reference))
+        return Latency(
+            p50_ms=own,
+            speedup=None if other is None else estimated_ratio(other, own),
+            stable=True,
+        )
+
+    def _estimate(self, name: str) -> Quantity | None:
+        return estimate(self.files[name], self.profile, runtime=self.runtime).latency_ms
+
+
+def estimated_ratio(slow: Quantity, fast: Quantity) -> Quantity:
+    """How many times faster one network is than another, both estimated.
+
+    The interval reaches from the quotient of the near ends to that of the far ends, so that it
+    leaves 1 exactly where the two intervals do not overlap. What both estimates err in alike, the
+    speed of the device, cancels in the quotient and still widens the interval: it claims less than
+    it could, never more.
+
+    Args:
+        slow: Latency of the network compared with.
+        fast: Latency of the network.
+    """
+    return Quantity(
+        value=slow.value / fast.value,
+        low=slow.low / fast.high,
+        high=slow.high / fast.low,
+        confidence=min(slow.confidence, fast.confidence),
+        evidence=Evidence.ESTIMATED,
+        samples=min(slow.samples, fast.samples),
+        method="quotient of two estimates; its interval leaves 1 where theirs do not overlap",
+    )
