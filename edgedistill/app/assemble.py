@@ -11,13 +11,14 @@ from edgedistill.app.asked_teacher import read_asked_evaluation
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
-from edgedistill.app.learned import learned
 from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies
+from edgedistill.app.learned import learned
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import runs_here
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.bench.samples import read_samples
+from edgedistill.core.engine import engine_of
 from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.front import rows_on_front
 from edgedistill.core.report import Int8Check, Provenance, Report, Row, StudentResult
@@ -25,9 +26,9 @@ from edgedistill.core.strict import plain
 from edgedistill.cost.energy import energy_per_inference, power_mode
 from edgedistill.cost.graph import count
 from edgedistill.cost.memory import peak_memory
+from edgedistill.cost.model_file import file_size_mb
 from edgedistill.data import open_dataset
 from edgedistill.store import file_sha256, text_sha256
-from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,16 +83,9 @@ def assemble(
         conditions=clerk.samples.conditions if clerk.samples else None,
         class_names=clerk.dataset.class_names,
         preprocessing=plain(clerk.dataset.preprocessing),
-        notes=(*notes, *_budget_notes(profile, resolved.recipe.targets[target].budget)),
+        notes=(*notes, *clerk.notes()),
         provenance=_provenance(resolved, road, clerk.dataset, target),
     )
-
-
-def _budget_notes(profile: TargetProfile, budget: Budget) -> tuple[str, ...]:
-    default = profile.default_budget
-    if default is None or budget != default.limits:
-        return ()
-    return (f"The budget is the profile's default. {default.reason}",)
 
 
 def _student_results(
@@ -158,6 +152,19 @@ class _Clerk:
     @property
     def budget(self) -> Budget:
         return self.resolved.recipe.targets[self.target].budget
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about this target."""
+        default = self.profile.default_budget
+        own = default is not None and self.budget == default.limits
+        return (
+            *(
+                [f"The budget is the profile's default. {default.reason}"]
+                if default and own
+                else []
+            ),
+            *(f"Where there is no latency: {reason}." for reason in self.latencies.silences()),
+        )
 
     def rows(self, branch: Branch) -> tuple[Row, ...]:
         """The waterfall of one student, the teacher first."""
@@ -229,7 +236,7 @@ class _Clerk:
             "precision": "int8" if step == "int8" else "fp32",
             "model_sha256": file_sha256(model),
             "latency": latency,
-            "size_mb": counted(bytes_to_mb(cost.size_bytes), "bytes of the ONNX file / 10^6"),
+            "size_mb": file_size_mb(model),
             "macs": counted(
                 cost.macs, "multiply-accumulates of one inference, counted in the graph"
             ),
@@ -243,7 +250,7 @@ class _Clerk:
 
     def _peak_memory(self, model: Path) -> Quantity | None:
         """Of a processor's own runtime, whose allocation planner is known."""
-        if self.resolved.runtime(self.target)[1].provider != "CPUExecutionProvider":
+        if engine_of(self.resolved.runtime(self.target)[1]) != "onnxruntime-cpu":
             return None
         return peak_memory(model, machine=self.profile.machine)
 

@@ -12,16 +12,15 @@ from edgedistill.catalog.shapes import shape_documents
 from edgedistill.core.basis import NoBasis, basis_of, runtime_named
 from edgedistill.core.engine import engine_of
 from edgedistill.core.estimate import Estimate
-from edgedistill.core.evidence import counted
 from edgedistill.core.profile import Precision, Runtime, TargetProfile
 from edgedistill.core.strict import Strict
 from edgedistill.cost import published
 from edgedistill.cost.energy import energy_per_inference, power_mode
 from edgedistill.cost.graph_operators import precision_of
 from edgedistill.cost.memory import peak_memory
+from edgedistill.cost.model_file import file_size_mb
 from edgedistill.errors import Fault, InputError
 from edgedistill.store import write_file
-from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,7 +216,7 @@ def _sizes(
     input_shapes: Mapping[str, tuple[int, ...]] | None,
 ) -> dict[str, Quantity]:
     """Size of a file, and the memory of an inference where ONNX Runtime runs it as it is."""
-    sizes = {"size_mb": counted(bytes_to_mb(file.stat().st_size), "bytes of the file")}
+    sizes = {"size_mb": file_size_mb(file)}
     if engine_of(runtime) == "onnxruntime-cpu" and found.precision in runtime.precisions:
         sizes["peak_memory_mb"] = peak_memory(
             file, machine=profile.machine, input_shapes=input_shapes

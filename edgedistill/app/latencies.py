@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from edgedistill.app.estimate import estimate
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.bench.samples import Samples
+    from edgedistill.core.estimate import Estimate
     from edgedistill.core.profile import TargetProfile
 
 
@@ -30,6 +31,10 @@ class Latencies(Protocol):
         """
         ...
 
+    def silences(self) -> tuple[str, ...]:
+        """Why some networks have no latency; empty where all have one."""
+        ...
+
 
 @dataclass(frozen=True)
 class MeasuredLatencies:
@@ -41,6 +46,10 @@ class MeasuredLatencies:
         """The latency of one network, from its samples."""
         evidence = Evidence.MEASURED_ON_DEVICE
         return measured_latency(self.samples, name, reference=reference, evidence=evidence)
+
+    def silences(self) -> tuple[str, ...]:
+        """Nothing is silent that was measured."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -56,21 +65,29 @@ class EstimatedLatencies:
     files: Mapping[str, Path]
     profile: TargetProfile
     runtime: str
+    _known: dict[str, Estimate] = field(default_factory=dict)
 
     def latency(self, name: str, reference: str | None) -> Latency | None:
         """The estimate of one network; there is no estimate of an extreme percentile."""
-        own = self._estimate(name)
+        own = self._estimate(name).latency_ms
         if own is None:
             return None
-        other = None if reference in (None, name) else self._estimate(str(reference))
+        other = None if reference in (None, name) else self._estimate(str(reference)).latency_ms
         return Latency(
             p50_ms=own,
             speedup=None if other is None else estimated_ratio(other, own),
             stable=True,
         )
 
-    def _estimate(self, name: str) -> Quantity | None:
-        return estimate(self.files[name], self.profile, runtime=self.runtime).latency_ms
+    def silences(self) -> tuple[str, ...]:
+        """Why there is no latency, each reason once."""
+        reasons = (self._estimate(name).reason for name in self.files)
+        return tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
+
+    def _estimate(self, name: str) -> Estimate:
+        if name not in self._known:
+            self._known[name] = estimate(self.files[name], self.profile, runtime=self.runtime)
+        return self._known[name]
 
 
 def estimated_ratio(slow: Quantity, fast: Quantity) -> Quantity:

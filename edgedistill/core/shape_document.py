@@ -39,6 +39,9 @@ class ShapeDocument(Strict):
     """The same by the core's name, for instance Cortex-A53, where its kind was measured."""
     spreads: ScaleSpreads
     """How far devices differ."""
+    largest_overhead_fraction: float = Field(default=0.0, ge=0, le=1)
+    """Largest part of a latency that the overhead of operators had among the measurements: nine of
+    ten networks had less. Where a network has more, its interval is widened."""
     intervals: dict[Tier, IntervalFactors] = Field(min_length=1)
     """By tier, from residuals on families, and devices, that the fit had not seen."""
     errors: dict[Tier, FitError] = Field(default_factory=dict)

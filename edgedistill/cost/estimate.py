@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 BYTES_PER_ELEMENT: dict[Precision, float] = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0}
 """Of a number in memory, for units that have no shape."""
+
+_OVERHEAD_DOUBT = 3.0
+"""How much smaller or larger the overhead of an operator may be than networks say in which it
+weighed little: what of it shows is a part of a part."""
 
 _SERIAL_DOUBT = 2.0
 """Where a thread count was not measured, the parts of the work that threads do not shorten may be
@@ -93,12 +98,14 @@ def estimate_latency(
     kept = [(place, one) for place, one in enumerate(operators) if one.kind in COUNTED]
     counted = [one for _, one in kept]
     precisions = [one.precision or precision for one in counted]
+    stretches: list[_Stretch] = []
     if basis.linear is not None:
         seconds = _linear_s(counted, precisions, basis.linear)
-        start_s, stretch, note = basis.linear.start_ms / 1e3, (1.0, 1.0), ""
+        start_s = basis.linear.start_ms / 1e3
     else:
         network = _Network(tuple(counted), tuple(precisions), parts)
-        seconds, stretch, note = _threaded(network, threads, basis.threads)
+        seconds, threaded = _threaded(network, threads, basis.threads)
+        stretches = [threaded, network.overhead_stretch(float(seconds.sum()))]
         start_s = 0.0
     milliseconds = 1e3 * seconds
     total = float(milliseconds.sum()) + 1e3 * start_s
@@ -109,17 +116,27 @@ def estimate_latency(
         for (place, one), own, value in zip(kept, precisions, milliseconds, strict=True)
     )
     return LatencyEstimate(
-        latency_ms=_quantity(total, basis, stretch, note),
+        latency_ms=_quantity(total, basis, stretches),
         by_kind=_by_kind(rows, total),
         operators=rows,
     )
 
 
-def _quantity(total_ms: float, basis: Basis, stretch: tuple[float, float], note: str) -> Quantity:
+@dataclass(frozen=True)
+class _Stretch:
+    """Factors that widen an interval, and a word on why; empty where they change nothing."""
+
+    low: float = 1.0
+    high: float = 1.0
+    why: str = ""
+
+
+def _quantity(total_ms: float, basis: Basis, stretches: Sequence[_Stretch]) -> Quantity:
+    note = "".join(f", widened because {one.why}" for one in stretches if one.why)
     return Quantity(
         value=total_ms,
-        low=total_ms * basis.interval.low * stretch[0],
-        high=total_ms * basis.interval.high * stretch[1],
+        low=total_ms * basis.interval.low * math.prod(one.low for one in stretches),
+        high=total_ms * basis.interval.high * math.prod(one.high for one in stretches),
         confidence=basis.interval.confidence,
         evidence=Evidence.ESTIMATED,
         samples=max(basis.measurements, 1),
@@ -178,11 +195,28 @@ class _Network:
             )
         return found
 
+    def overhead_stretch(self, total_s: float) -> _Stretch:
+        """What the overhead of operators leaves open where it weighs more than it ever did."""
+        overhead = seen = 0.0
+        for own in self.precisions:
+            document, scale = self.parts[own].document, self.parts[own].scale
+            overhead += document.shape.overhead_macs * scale.overhead / scale.macs_per_s
+            seen += document.largest_overhead_fraction / len(self.precisions)
+        excess = overhead / total_s - seen
+        if excess <= 0:
+            return _Stretch()
+        return _Stretch(
+            low=1.0 - excess + excess / _OVERHEAD_DOUBT,
+            high=1.0 - excess + excess * _OVERHEAD_DOUBT,
+            why=f"{100 * overhead / total_s:.0f} % of the time is the overhead of operators, which "
+            f"was {100 * seen:.0f} % at most in the measurements",
+        )
+
 
 def _threaded(
     network: _Network, threads: Threads, measured: tuple[int, ...]
-) -> tuple[Floats, tuple[float, float], str]:
-    """Seconds of each operator, factors that widen the interval, and a word on why.
+) -> tuple[Floats, _Stretch]:
+    """Seconds of each operator, and what the number of threads leaves open.
 
     A thread count that was measured needs neither. Any other follows from Amdahl's law, and the
     interval is widened by what halving and doubling the serial parts would change against the
@@ -190,7 +224,7 @@ def _threaded(
     """
     measured = measured or (1,)
     if threads.count in measured:
-        return network.seconds(threads.count), (1.0, 1.0), ""
+        return network.seconds(threads.count), _Stretch()
     least, most = threads.equivalents()
     worth = float(np.sqrt(least * most))
     nearest = min(measured, key=lambda count: abs(np.log(count / threads.count)))
@@ -202,11 +236,12 @@ def _threaded(
         for serial in (1.0 / _SERIAL_DOUBT, _SERIAL_DOUBT)
     ]
     counts = " and ".join(map(str, measured))
-    note = (
-        f", widened because the measurements ran on {counts} thread(s): that on {threads.count} "
-        "follows from Amdahl's law"
+    return seconds, _Stretch(
+        low=float(min(*ratios, 1.0)),
+        high=float(max(*ratios, 1.0)),
+        why=f"the measurements ran on {counts} thread(s): that on {threads.count} follows from "
+        "Amdahl's law",
     )
-    return seconds, (float(min(*ratios, 1.0)), float(max(*ratios, 1.0))), note
 
 
 def _linear_s(

@@ -8,10 +8,14 @@ import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from edgedistill.core.evidence import counted
 from edgedistill.errors import Fault, InputError
+from edgedistill.units import bytes_to_mb
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edgedistill.core.evidence import Quantity
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 
@@ -49,6 +53,11 @@ def load_model(path: Path) -> onnx.ModelProto:
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     return model
+
+
+def file_size_mb(path: Path) -> Quantity:
+    """Megabytes (10^6 bytes) of a model's file, counted."""
+    return counted(bytes_to_mb(path.stat().st_size), "bytes of the ONNX file / 10^6")
 
 
 def opset(model: onnx.ModelProto) -> int:

@@ -153,10 +153,12 @@ def _takes(report: Report) -> list[str]:
         )
         for row in rows
     )
-    told_by = [one for row in rows for one in (row.peak_memory_mb, row.energy_mj) if one]
+    last = rows[-1]
+    told_by = [one for one in (last.peak_memory_mb, last.energy_mj) if one]
     return [
         "## Memory and energy",
         table(("Step", "Peak memory", "Evidence", "Energy of one inference", "Evidence"), cells),
+        f"Of {_step(report, last)}:",
         "\n".join(f"- {told(method)}" for method in dict.fromkeys(one.method for one in told_by)),
     ]
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import TextIO
 
+    from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Verdict
 
@@ -142,11 +143,16 @@ def _rests_on(report: Report) -> str:
     disturbed = not all(latency.stable for latency in latencies)
     accuracies = dict.fromkeys(row.accuracy.evidence.value for row in report.rows)
     kinds = dict.fromkeys(latency.p50_ms.evidence.value for latency in latencies)
-    return (
-        f"accuracy: {', '.join(accuracies)}; latency: {', '.join(kinds) or 'none'}"
-        + (" (disturbed)" if disturbed else "")
-        + f"; intervals at {100 * report.rows[0].accuracy.confidence:.3g} % confidence"
+    accuracy = f"accuracy: {', '.join(accuracies)}{_confidence(report.rows[0].accuracy)}"
+    if not latencies:
+        return f"{accuracy}; latency: none"
+    return f"{accuracy}; latency: {', '.join(kinds)}{_confidence(latencies[0].p50_ms)}" + (
+        " (disturbed)" if disturbed else ""
     )
+
+
+def _confidence(figure: Quantity) -> str:
+    return f" (intervals at {100 * figure.confidence:.3g} %)"
 
 
 def _verdict_lines(verdict: Verdict) -> list[tuple[str, str]]:
