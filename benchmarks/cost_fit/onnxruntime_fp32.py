@@ -124,6 +124,7 @@ def run(published: Published, table: Table) -> Result:
         efficiency=median(value for _, value in reached(fitted)),
         core_efficiencies=by_core,
         spreads=ONNX_RUNTIME_FP32.spreads,
+        largest_overhead_fraction=fitted.largest_overhead_fraction(rows),
         intervals={tier: evidence.interval(tier) for tier in TIERS},
         errors={tier: error_of_devices(evidence.of(tier)) for tier in TIERS},
         measurements=len(rows),

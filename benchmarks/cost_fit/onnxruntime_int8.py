@@ -81,6 +81,7 @@ def run(published: Published, table: Table) -> Result:
         efficiency=part,
         core_efficiencies=efficiencies([(CORE, part)], known, dotprod),
         spreads=ONNX_RUNTIME_INT8.spreads,
+        largest_overhead_fraction=fitted.largest_overhead_fraction(rows),
         intervals={"few-measurements": few, "pooled": far, "data-sheet": far},
         errors={"few-measurements": error_of(unseen)},
         measurements=len(rows),

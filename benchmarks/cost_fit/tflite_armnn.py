@@ -158,6 +158,7 @@ def run(subject: Subject, published: Published, table: Table) -> Result:
         efficiency=part,
         core_efficiencies={core: part},
         spreads=TFLITE.spreads,
+        largest_overhead_fraction=fitted.largest_overhead_fraction(rows),
         intervals=intervals,
         errors=errors,
         measurements=len(rows),

@@ -105,6 +105,17 @@ class Fitted:
             threads=threads,
         )
 
+    def largest_overhead_fraction(self, measurements: Sequence[Measurement]) -> float:
+        """The part of a latency that the overhead of operators stays below in nine of ten."""
+        shape = self.shape
+        fractions = []
+        for one in measurements:
+            scale = self.scales[one.device]
+            each_s = shape.overhead_macs * scale.overhead / scale.macs_per_s
+            whole_s = self.latency_s(one.columns, one.device, threads=one.threads)
+            fractions.append(one.columns.macs.size * each_s / whole_s)
+        return float(np.percentile(fractions, 90))
+
 
 NOISE = 0.05
 """Standard deviation of log(estimated / measured) where the model fits well."""
