@@ -183,6 +183,7 @@ def run(plan: Plan, published: Published, table: Table) -> Result:
         efficiency=median(reached),
         core_efficiencies=by_core,
         spreads=plan.priors.spreads,
+        largest_overhead_fraction=fitted.largest_overhead_fraction(rows.alone),
         intervals={tier: evidence.interval(tier) for tier in TIERS},
         errors={tier: error_of_devices(evidence.of(tier)) for tier in TIERS},
         measurements=len(rows.alone),
