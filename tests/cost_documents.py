@@ -39,6 +39,7 @@ SHAPE: dict[str, Any] = {
         "activation": 0.2,
         "depthwise": 0.15,
     },
+    "largest_overhead_fraction": 1.0,
     "intervals": {
         "few-measurements": {"low": 0.7, "high": 1.4},
         "data-sheet": {"low": 0.5, "high": 2.0, "coverage_fraction": 0.9},

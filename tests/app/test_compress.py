@@ -83,6 +83,7 @@ def test_the_report_holds_the_waterfall_with_evidence(finished: CompressionRun) 
         assert row.accuracy.evidence is Evidence.MEASURED_ON_DEVICE
         assert row.macs.evidence is Evidence.COUNTED
         assert row.test_accuracy is not None
+    assert any(note.startswith("Where there is no latency: ") for note in jetson.notes)
     for row in jetson.rows:
         assert row.latency is None
         assert row.accuracy.evidence is Evidence.MEASURED_ON_STAND_IN
@@ -325,6 +326,35 @@ def test_a_profile_of_the_users_own_is_a_target_by_its_name(
     assert run.model("mine") == folder / "targets" / "mine" / "model.onnx"
     assert run.gate().outcome is Outcome.PASS
     assert sorted(path.name for path in (folder / "targets").iterdir()) == ["mine"]
+
+
+def test_a_device_that_is_away_is_estimated_and_judged_where_its_budget_allows(
+    finished: CompressionRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    recipe = yaml.safe_load((folder / "recipe.lock.yaml").read_text())
+    enough = {"latency_p50_ms": 1000.0, "max_peak_memory_mb": 99.0, "max_energy_mj": 1e4}
+    recipe["targets"] = {"raspberry-pi-5": {"budget": {**enough, "evidence": "estimated"}}}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    run = edgedistill.run_recipe(edgedistill.read_recipe(str(tmp_path / "recipe.yaml")), out=folder)
+    report = run.reports["raspberry-pi-5"]
+    for row in report.rows:
+        assert row.latency is not None
+        assert row.latency.p50_ms.evidence is Evidence.ESTIMATED
+        assert row.peak_memory_mb is not None
+        assert row.energy_mj is not None
+    shipped = report.shipped().latency
+    alone = edgedistill.estimate(run.model("raspberry-pi-5"), "raspberry-pi-5").latency_ms
+    assert shipped is not None
+    assert shipped.p50_ms == alone
+    assert not report.choice.decided
+    assert "too close to tell" in report.choice.reason
+    assert run.gate().outcome is Outcome.PASS
+    recipe["targets"]["raspberry-pi-5"]["budget"]["evidence"] = "measured"
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    run = edgedistill.run_recipe(edgedistill.read_recipe(str(tmp_path / "recipe.yaml")), out=folder)
+    assert run.gate().outcome is Outcome.UNJUDGED
 
 
 def test_a_student_that_does_not_fit_is_told_before_the_teacher_is_trained(

@@ -219,3 +219,14 @@ def test_a_linear_unit_adds_start_operators_work_and_traffic() -> None:
     assert found.latency_ms.value == pytest.approx(2.0 + half + whole)
     assert [row.latency_ms for row in found.operators] == pytest.approx([half, whole])
     assert found.by_kind[0].share_fraction < 1.0
+
+
+def test_overhead_that_was_never_so_large_widens_the_interval() -> None:
+    # 409,600 MACs of work and as much overhead: half of the time, of which a tenth was seen
+    part = scaled(overhead_macs=409600.0)
+    seen = part.document.model_copy(update={"largest_overhead_fraction": 0.1})
+    part = Scaled(document=seen, scale=part.scale)
+    latency = said([pointwise()], part).latency_ms
+    assert latency.low == pytest.approx(0.8 * latency.value * (0.6 + 0.4 / 3))
+    assert latency.high == pytest.approx(1.3 * latency.value * (0.6 + 0.4 * 3))
+    assert "50 % of the time is the overhead of operators, which was 10 % at most" in latency.method
