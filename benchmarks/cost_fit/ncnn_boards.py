@@ -16,6 +16,10 @@ FIRST_DAY = "2020-01-01"
 FIRST_INT8_DAY = "2021-09-01"
 """The same for int8, whose kernels were rewritten in 2021, with dot products."""
 
+GENERAL_KERNELS_DAY = "2022-08-01"
+"""From 2022 on, kernels for any packing of channels took the place of one for each, and fp16 on
+ARMv8.2 changed most: rows before and since are fitted apart."""
+
 
 @dataclass(frozen=True)
 class Board:

@@ -84,8 +84,6 @@ NCNN_FP32 = Priors(
 """ncnn packs four channels in a vector of fp32; weights of a fully connected layer are stored in
 fp16 or fp32 by its version, hence the spread of traffic."""
 
-NCNN_FP16 = replace(NCNN_FP32, lanes=8)
-
 NCNN_INT8 = replace(
     NCNN_FP32,
     rates={
@@ -113,6 +111,16 @@ NCNN_INT8 = replace(
 )
 """Seven networks were measured in int8; what they leave open is as in fp32, where twenty-one were.
 By version and core, int8 takes Winograd for a 3x3 convolution or does not."""
+
+NCNN_FP16 = replace(
+    NCNN_INT8,
+    rates={**NCNN_INT8.rates, Kind.CONV_3X3: Prior(3.5, 0.4)},
+    # twice the multiply-accumulates pass in the time that a call or an exponential takes
+    element_macs={kind: Prior(2 * p.value, p.spread) for kind, p in NCNN_FP32.element_macs.items()},
+    overhead_macs=Prior(1e5, 0.5),
+    spreads=NCNN_FP32.spreads,
+)
+"""Eight channels in a vector; else what fp32 taught."""
 
 NCNN_INT8_DOT_PRODUCT = replace(
     NCNN_INT8, rates={**NCNN_INT8.rates, Kind.CONV_3X3: Prior(1.5, 0.4)}
