@@ -21,8 +21,9 @@ if TYPE_CHECKING:
         target_profiles,
     )
     from edgedistill.app.compress import compress, plan_lines, run_recipe
-    from edgedistill.app.estimate import Estimates, estimate, estimate_targets, read_operator_lists
+    from edgedistill.app.estimate import Estimates, estimate, estimate_targets
     from edgedistill.app.fit_target import fit_target
+    from edgedistill.app.network_operators import read_operator_lists
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.resolve import read_recipe
     from edgedistill.core.budget import Budget
@@ -71,7 +72,7 @@ _HOMES = {
     "init": "edgedistill.app.catalogue",
     "judge": "edgedistill.app.outcome",
     "plan_lines": "edgedistill.app.compress",
-    "read_operator_lists": "edgedistill.app.estimate",
+    "read_operator_lists": "edgedistill.app.network_operators",
     "read_recipe": "edgedistill.app.resolve",
     "run_recipe": "edgedistill.app.compress",
     "schema": "edgedistill.app.catalogue",

@@ -60,6 +60,23 @@ SHAPE: dict[str, Any] = {
     "fitted_on": "2026-11-22",
 }
 
+ROW: dict[str, Any] = {
+    "type": "conv",
+    "name": "first",
+    "cls": "pw",
+    "macs": 16 * 16 * 64,
+    "w": 16 * 16,
+    "i": 16 * 64,
+    "o": 16 * 64,
+    "k": 1,
+    "s": 1,
+    "cin": 16,
+    "cout": 16,
+    "oh": 8,
+    "ow": 8,
+}
+"""A convolution as a published list has it."""
+
 PROFILE = """\
 schema_version: 1
 name: board

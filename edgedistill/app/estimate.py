@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from edgedistill.app.latency import Question, latency_of
-from edgedistill.app.network_operators import computing_in, network_operators
+from edgedistill.app.network_operators import computing_in, listed_network, network_operators
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.shapes import shape_documents
 from edgedistill.core.basis import NoBasis, basis_of, runtime_named
@@ -14,7 +14,6 @@ from edgedistill.core.engine import engine_of
 from edgedistill.core.estimate import Estimate
 from edgedistill.core.profile import Precision, Runtime, TargetProfile
 from edgedistill.core.strict import Strict
-from edgedistill.cost import published
 from edgedistill.cost.energy import energy_per_inference, power_mode
 from edgedistill.cost.graph_operators import precision_of
 from edgedistill.cost.memory import peak_memory
@@ -47,8 +46,9 @@ def estimate(  # noqa: PLR0913  # the public call; all but the first two have de
     """What one inference of a network costs on a target, with a 90 % interval and its evidence.
 
     Args:
-        source: The path of an ONNX file; or operators (`edgedistill.read_operator_lists`); or rows
-            of a published operator list, as its JSON file holds them.
+        source: The path of an ONNX file; or one network of a JSON file of operator lists, as
+            `FILE.json#NETWORK`; or operators (`edgedistill.read_operator_lists`); or rows of such a
+            list, as its JSON file holds them.
         target: A profile's name, the path of a profile of your own, or a profile.
         runtime: One of the profile's runtimes or converted runtimes; its default one where absent.
         precision: fp32, fp16 or int8: what the network is to compute with; a float network is taken
@@ -82,12 +82,13 @@ def estimate(  # noqa: PLR0913  # the public call; all but the first two have de
     count = _threads(threads, profile, chosen_runtime)
     asked = Question(profile, name, chosen, count)
     found = _estimate(asked, computing_in(operators, chosen), own)
-    if isinstance(source, str | Path):
+    listed = listed_network(source)
+    if isinstance(source, str | Path) and listed is None:
         file = Path(source)
         as_it_is = chosen == precision_of(operators)
         sizes = _sizes(file, found, profile, chosen_runtime, input_shapes) if as_it_is else {}
         return found.model_copy(update={"network": network or file.name, **sizes})
-    return found.model_copy(update={"network": network})
+    return found.model_copy(update={"network": network or (listed[1] if listed else None)})
 
 
 class Estimates(Strict):
@@ -153,24 +154,6 @@ def estimate_targets(
 
 
 _NO_TARGET = Fault(field="target", problem="is missing", remedy="Give at least one target")
-
-
-def read_operator_lists(file: str | Path) -> dict[str, tuple[Operator, ...]]:
-    """All operator lists of a JSON file, by the network's name.
-
-    Args:
-        file: JSON: under each network's name a list of rows, each with the keys of
-            `edgedistill.cost.published.PublishedOperator`.
-
-    Raises:
-        InputError: With one fault for each row that cannot be read.
-    """
-    path = Path(file)
-    if not path.is_file():
-        raise InputError(
-            Fault(file=path, problem="is not a file", remedy="Give a JSON file of operator lists")
-        )
-    return published.read_operator_lists(path)
 
 
 def _estimate(

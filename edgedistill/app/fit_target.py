@@ -59,8 +59,9 @@ def fit_target(
 
     Args:
         target: A profile's name, or the path of one of your own. Its file is not changed.
-        measurements: CSV with the columns model (an ONNX file, relative to the CSV), precision,
-            threads, latency_ms (the median); optionally runtime, percentile (50 only), family.
+        measurements: CSV with the columns model (an ONNX file, relative to the CSV, or
+            `FILE.json#NETWORK` of a file of operator lists), precision, threads, latency_ms (the
+            median); optionally runtime, percentile (50 only), family.
         runtime: That of lines which name none; the profile's default one where absent.
         out: The file to write; NAME-fitted.yaml in the current folder where absent. The new
             profile is called as the file is.

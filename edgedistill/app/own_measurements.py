@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from edgedistill.app.network_operators import listed_network
 from edgedistill.core.basis import runtime_named
 from edgedistill.core.profile import Precision
 from edgedistill.errors import Fault, InputError
@@ -32,7 +33,7 @@ class OwnMeasurement:
     line: int
     """Where it stands in the file, counted from 1."""
     model: Path
-    """The ONNX file."""
+    """The ONNX file, or a network of a file of operator lists."""
     name: str
     """As the file names it."""
     runtime: str
@@ -49,8 +50,9 @@ def read_measurements(
     """All measurements of a file.
 
     Args:
-        file: CSV with a header: model (the path of an ONNX file, relative to this one), precision,
-            threads, latency_ms (the median); optionally runtime, percentile (50 only) and family.
+        file: CSV with a header: model (the path of an ONNX file, relative to this one, or
+            `FILE.json#NETWORK` of a file of operator lists), precision, threads,
+            latency_ms (the median); optionally runtime, percentile (50 only) and family.
         profile: The device they were taken on.
         runtime: That of lines which name none.
 
@@ -96,7 +98,8 @@ def family_of(model: str) -> str:
     >>> family_of("zoo/resnet50.onnx"), family_of("mobilenet_v2_0.5.onnx"), family_of("yolov8n")
     ('resnet', 'mobilenet_v2', 'yolov8')
     """
-    stem = Path(model).stem.lower()
+    listed = listed_network(model)
+    stem = listed[1].lower() if listed else Path(model).stem.lower()
     found = re.match(r"\d*[a-z]+?(?:[-_]?v\d+|(?=[^a-z]|$))", stem)
     return found[0] if found else stem
 
@@ -235,7 +238,8 @@ class _Line:
 
     def _model(self, text: str) -> Path | None:
         path = self.file.parent / text
-        if text and path.is_file():
+        listed = listed_network(path)
+        if text and (listed[0] if listed else path).is_file():
             return path
         self._refuse(
             "model", text, "is not a file", "Give the path of an ONNX file, relative to the CSV"

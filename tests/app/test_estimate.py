@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cost_documents import write_documents, write_network
+from cost_documents import ROW, write_documents, write_network
 
 import edgedistill
 from edgedistill.core.operator_kind import Kind
@@ -13,22 +13,6 @@ from edgedistill.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ROW: dict[str, Any] = {
-    "type": "conv",
-    "name": "first",
-    "cls": "pw",
-    "macs": 16 * 16 * 64,
-    "w": 16 * 16,
-    "i": 16 * 64,
-    "o": 16 * 64,
-    "k": 1,
-    "s": 1,
-    "cin": 16,
-    "cout": 16,
-    "oh": 8,
-    "ow": 8,
-}
 
 
 @pytest.fixture
@@ -199,3 +183,16 @@ def test_published_lists_are_read_by_network(tmp_path: Path) -> None:
     assert {name: len(operators) for name, operators in lists.items()} == {"one": 1, "two": 2}
     with pytest.raises(InputError, match="is not a file"):
         edgedistill.read_operator_lists(tmp_path / "absent.json")
+
+
+def test_a_network_is_named_in_a_file_of_lists(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lists.json"
+    file.write_text(json.dumps({"one": [ROW], "two": [ROW, ROW]}), encoding="utf-8")
+    named = asked(f"{file}#two", folder)
+    assert named.network == "two"
+    assert named.size_mb is None
+    assert named.latency_ms == asked([ROW, ROW], folder).latency_ms
+    with pytest.raises(InputError, match=r"lists\.json: is not a network .*'twoo'.*mean two"):
+        asked(f"{file}#twoo", folder)
+    with pytest.raises(InputError, match=r"absent\.json: is not a file"):
+        asked(tmp_path / "absent.json#two", folder)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from cost_documents import PROFILE, write_documents, write_network
+from cost_documents import PROFILE, ROW, write_documents, write_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -153,6 +154,15 @@ def test_a_fitted_profile_can_be_fitted_again(desk: Path) -> None:
     assert row.before_ms == pytest.approx(5.0)
     assert row.after_ms == pytest.approx(5.0)
     assert found.costs[0].tier_before == "few-measurements"
+
+
+def test_a_measured_network_may_be_one_of_a_file_of_operator_lists(desk: Path) -> None:
+    (desk / "zoo" / "lists.json").write_text(json.dumps({"resnet18": [ROW]}), encoding="utf-8")
+    found = fit(desk, "lists.json#resnet18,fp32,1,5.0\n")
+    (row,) = found.rows
+    assert row.after_ms == pytest.approx(5.0)
+    with pytest.raises(InputError, match=r"line 2: model.*lists\.json#resnet19"):
+        fit(desk, "lists.json#resnet19,fp32,1,5.0\n")
 
 
 def test_all_faults_of_the_measurements_come_at_once_with_their_lines(desk: Path) -> None:
