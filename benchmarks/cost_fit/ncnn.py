@@ -2,8 +2,9 @@
 
 Shapes are fitted to rows on one thread; how threads share the work is fitted after that, to rows of
 the same devices on several equal cores. What a fit is worth is found by leaving out, each time a
-whole network on all devices, since a user's network has been measured nowhere: on a device with
-many rows; on a device with the three rows of `FEW` only; on a device known by its data sheet.
+whole family of networks on all devices, since a user's network has been measured nowhere, nor has
+its twin with another head: on a device with many rows; on a device with the three rows of `FEW`
+only; on a device known by its data sheet.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Estimates by tier, each by a fit that had not seen the network anywhere."""
+    """Estimates by tier, each by a fit that had not seen the network's family anywhere."""
 
     measured: list[Guess] = field(default_factory=list)
     few_measurements: list[Guess] = field(default_factory=list)
@@ -186,7 +187,7 @@ def rows_of(published: Published, plan: Plan) -> Rows:
             places[place.device] = place
             best[key] = Measurement(
                 device=place.device,
-                family=network.removesuffix("_int8"),
+                family=family(network),
                 network=network,
                 columns=lists[network],
                 latency_s=latency_s,
@@ -194,6 +195,26 @@ def rows_of(published: Published, plan: Plan) -> Rows:
                 weight=plan.doubted.get(network, 1.0),
             )
     return Rows(list(best.values()), places)
+
+
+FAMILIES = (
+    ("mobilenet-v1", ("mobilenet", "mobilenet_ssd", "mobilenet_yolo")),
+    ("mobilenet-v2", ("mobilenet_v2", "mobilenetv2_yolov3")),
+    ("squeezenet", ("squeezenet", "squeezenet_ssd")),
+    ("shufflenet", ("shufflenet", "shufflenet_v2")),
+    ("yolo-fastest", ("yolo-fastest-1.1", "yolo-fastestv2", "FastestDet")),
+)
+"""Networks that share a body; every other one is a family of its own."""
+
+
+def family(network: str) -> str:
+    """The family of a network.
+
+    >>> family("squeezenet_ssd_int8"), family("googlenet")
+    ('squeezenet', 'googlenet')
+    """
+    name = network.removesuffix("_int8")
+    return next((whole for whole, members in FAMILIES if name in members), name)
 
 
 def run(plan: Plan, published: Published, table: Table) -> Result:
@@ -235,11 +256,11 @@ def run(plan: Plan, published: Published, table: Table) -> Result:
 
 
 def gathered(rows: Rows, plan: Plan) -> Evidence:
-    """Estimates of each network by fits without it, for devices of each tier."""
+    """Estimates of each family by fits without it, for devices of each tier."""
     evidence = Evidence()
-    for network in sorted({one.network for one in rows.alone}):
-        known = [one for one in rows.alone if one.network != network]
-        asked = [one for one in rows.alone if one.network == network and one.device in rows.many]
+    for left_out in sorted({one.family for one in rows.alone}):
+        known = [one for one in rows.alone if one.family != left_out]
+        asked = [one for one in rows.alone if one.family == left_out and one.device in rows.many]
         if not asked or unseen_kinds(asked[0], known):
             continue
         fitted = fit(
@@ -248,7 +269,7 @@ def gathered(rows: Rows, plan: Plan) -> Evidence:
             bytes_per_element=plan.bytes_per_element,
             tolerance=TOLERANCE,
         )
-        for one in asked:
+        for one in (one for one in asked if one.device in fitted.scales):
             base = baseline_s(known, one)
             own = [o for o in known if o.device == one.device]
             shown = [o for o in own if o.network.removesuffix("_int8") in FEW]
@@ -376,7 +397,7 @@ def _print(plan: Plan, rows: Rows, evidence: Evidence, fitted: Fitted, table: Ta
     )
     table.add(f"{plan.name}, network unseen on this device only", known)
     for tier, what in (
-        ("measured", "network unseen anywhere"),
+        ("measured", "family unseen anywhere"),
         ("few-measurements", "and three rows of the device seen"),
         ("data-sheet", "and device unseen"),
     ):
