@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from edgedistill.app.asked_teacher import read_asked_evaluation
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
-from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies
+from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, reason_of
 from edgedistill.app.learned import learned
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.predictions import read_evaluation
@@ -28,6 +28,7 @@ from edgedistill.cost.graph import count
 from edgedistill.cost.memory import peak_memory
 from edgedistill.cost.model_file import file_size_mb
 from edgedistill.data import open_dataset
+from edgedistill.errors import InputError
 from edgedistill.store import file_sha256, text_sha256
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class _Clerk:
     road: TargetRoad
     finished: Finished
     data: Path
+    untold: dict[str, None] = field(default_factory=dict)
+    """Why rows have no peak memory, each reason once."""
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -164,6 +167,7 @@ class _Clerk:
                 else []
             ),
             *(f"Where there is no latency: {reason}." for reason in self.latencies.silences()),
+            *(f"Where there is no peak memory: {reason}." for reason in self.untold),
         )
 
     def rows(self, branch: Branch) -> tuple[Row, ...]:
@@ -252,7 +256,11 @@ class _Clerk:
         """Of a processor's own runtime, whose allocation planner is known."""
         if engine_of(self.resolved.runtime(self.target)[1]) != "onnxruntime-cpu":
             return None
-        return peak_memory(model, machine=self.profile.machine)
+        try:
+            return peak_memory(model, machine=self.profile.machine)
+        except InputError as error:  # the file runs, but its sizes cannot be told beforehand
+            self.untold.setdefault(reason_of(error))
+            return None
 
     def _evaluate(self, branch: Branch, step: Step, split: str) -> Evaluation:
         folder = self.finished.folder(branch.predictions[step])

@@ -9,13 +9,13 @@ from edgedistill.app.estimate import estimate
 from edgedistill.bench.latency import latency as measured_latency
 from edgedistill.core.evidence import Evidence, Quantity
 from edgedistill.core.report import Latency
+from edgedistill.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from edgedistill.bench.samples import Samples
-    from edgedistill.core.estimate import Estimate
     from edgedistill.core.profile import TargetProfile
 
 
@@ -65,29 +65,47 @@ class EstimatedLatencies:
     files: Mapping[str, Path]
     profile: TargetProfile
     runtime: str
-    _known: dict[str, Estimate] = field(default_factory=dict)
+    _known: dict[str, Quantity | str] = field(default_factory=dict)
 
     def latency(self, name: str, reference: str | None) -> Latency | None:
         """The estimate of one network; there is no estimate of an extreme percentile."""
-        own = self._estimate(name).latency_ms
-        if own is None:
+        own = self._estimate(name)
+        if isinstance(own, str):
             return None
-        other = None if reference in (None, name) else self._estimate(str(reference)).latency_ms
+        other = self._estimate(name if reference is None else reference)
         return Latency(
             p50_ms=own,
-            speedup=None if other is None else estimated_ratio(other, own),
+            speedup=None
+            if reference in (None, name) or isinstance(other, str)
+            else estimated_ratio(other, own),
             stable=True,
         )
 
     def silences(self) -> tuple[str, ...]:
         """Why there is no latency, each reason once."""
-        reasons = (self._estimate(name).reason for name in self.files)
-        return tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
+        found = (self._estimate(name) for name in self.files)
+        return tuple(dict.fromkeys(reason for reason in found if isinstance(reason, str)))
 
-    def _estimate(self, name: str) -> Estimate:
+    def _estimate(self, name: str) -> Quantity | str:
+        """The estimate, or why there is none."""
         if name not in self._known:
-            self._known[name] = estimate(self.files[name], self.profile, runtime=self.runtime)
+            self._known[name] = self._asked(self.files[name])
         return self._known[name]
+
+    def _asked(self, file: Path) -> Quantity | str:
+        try:
+            found = estimate(file, self.profile, runtime=self.runtime)
+        except InputError as error:  # the file runs, but its sizes cannot be told beforehand
+            return reason_of(error)
+        return found.latency_ms or found.reason or ""
+
+
+def reason_of(error: InputError) -> str:
+    """Why a file that runs has no estimate, without the place where the file lies."""
+    return "; ".join(
+        f"{fault.field}: {fault.problem}" if fault.field else fault.problem
+        for fault in error.faults
+    )
 
 
 def estimated_ratio(slow: Quantity, fast: Quantity) -> Quantity:

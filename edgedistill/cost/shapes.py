@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from edgedistill.cost.float_twin import is_argument
+from edgedistill.cost.shape_arithmetic import evaluated
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ def infer_shapes(
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
     try:
-        inferred = onnx.shape_inference.infer_shapes(
-            _without_weights(model), strict_mode=True, data_prop=True
-        )
+        inferred = evaluated(_without_weights(model), _inferred)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         raise InputError(
             Fault(
@@ -81,8 +80,9 @@ def infer_shapes(
             )
         ) from error
     graph = inferred.graph
-    known = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    types = {tensor.name: int(tensor.data_type) for tensor in model.graph.initializer}
+    constants = (*graph.initializer, *model.graph.initializer)
+    known = {tensor.name: tuple(tensor.dims) for tensor in constants}
+    types = {tensor.name: int(tensor.data_type) for tensor in constants}
     for value in (*graph.input, *graph.value_info, *graph.output):
         dims = value.type.tensor_type.shape.dim
         tensor_type = value.type.tensor_type
@@ -90,6 +90,10 @@ def infer_shapes(
         if tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
             known.setdefault(value.name, tuple(dim.dim_value for dim in dims))
     return Shapes(known, file, types)
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

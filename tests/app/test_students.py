@@ -99,7 +99,9 @@ def test_each_report_holds_all_students_in_the_recipes_order(run: CompressionRun
     for _, row in _networks(run.reports["host"]):
         assert row.latency is not None
         assert row.latency.p50_ms.evidence is Evidence.MEASURED_ON_DEVICE
-    assert all(row.latency is None for _, row in _networks(run.reports["raspberry-pi-5"]))
+    for _, row in _networks(run.reports["raspberry-pi-5"]):
+        assert row.latency is not None
+        assert row.latency.p50_ms.evidence is Evidence.ESTIMATED
 
 
 @pytest.mark.parametrize("target", ["host", "raspberry-pi-5"])
@@ -123,7 +125,7 @@ def test_each_target_gets_the_student_that_its_budget_asks_for(run: CompressionR
     assert host.choice.student == best.name
     assert "3 of 3 students keep the budget's limits on latency; of these" in host.choice.reason
     assert board.choice.student == "width-0.25"
-    assert "fewest multiply-accumulates, 296, before width-0.5 with 592" in board.choice.reason
+    assert "the figures cannot tell width-0.25 (0.0" in board.choice.reason
     assert not board.choice.decided
     for report in (host, board):
         chosen = next(one for one in report.students if one.name == report.choice.student)
