@@ -17,18 +17,8 @@ from edgedistill.core.cost_shape import CostScale, LinearScale
 from edgedistill.core.fitted import FitError, FittedCost, IntervalFactors
 from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.accuracy import fit_error, interval_of_device
-from edgedistill.cost.fitting import (
-    FACTORS,
-    FRACTIONS,
-    NUMBERS,
-    TABLES,
-    Fitted,
-    Measurement,
-    Prior,
-    Priors,
-    fit,
-    scale_from,
-)
+from edgedistill.cost.fit_problem import FACTORS, FRACTIONS, NUMBERS, TABLES
+from edgedistill.cost.fitting import Fitted, Measurement, Prior, Priors, fit, scale_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
