@@ -84,6 +84,27 @@ NCNN_FP32 = Priors(
 """ncnn packs four channels in a vector of fp32; weights of a fully connected layer are stored in
 fp16 or fp32 by its version, hence the spread of traffic."""
 
+_FLOAT_PASS = 20.0
+"""What an element costs on its detour through float, in multiply-accumulates: the convolution
+before writes four bytes instead of one, the operator reads and writes four each, and a convolution
+behind reads four and writes one. That is 14 bytes too many, at about one multiply-accumulate each,
+and a conversion at either end."""
+
+_FLOAT_DETOURS = {
+    Kind.POOLING: Prior(40.0, 0.6),  # mostly of stride 2: four elements come for one that goes
+    Kind.MOVEMENT: Prior(_FLOAT_PASS, 0.6),
+    Kind.ELEMENTWISE: Prior(25.0, 0.6),  # two come
+    Kind.RELU: Prior(10.0, 0.6),  # only behind an operator that is in float already
+    Kind.NORMALIZATION: Prior(40.0, 0.6),
+    **{
+        kind: Prior(_FLOAT_PASS + NCNN_FP32.element_macs[kind].value, 0.6)
+        for kind in (Kind.SIGMOID, Kind.SILU, Kind.HARD_SWISH, Kind.GELU)
+    },
+}
+"""ncnn keeps int8 only between convolutions. Where a picture goes to any other operator, as the
+scale terms of its int8 networks show (benchmark/*_int8.param), the convolution before turns its
+sums into float, the operator works in float, and each convolution behind quantizes anew."""
+
 NCNN_INT8 = replace(
     NCNN_FP32,
     rates={
@@ -107,10 +128,10 @@ NCNN_INT8 = replace(
     },
     lanes=8,
     large_kernel=Prior(2.0, 0.4),
+    element_macs={**NCNN_FP32.element_macs, **_FLOAT_DETOURS},
     spreads=NCNN_FP32.spreads.model_copy(update={"conv_3x3": 0.25}),
 )
-"""Seven networks were measured in int8; what they leave open is as in fp32, where twenty-one were.
-By version and core, int8 takes Winograd for a 3x3 convolution or does not."""
+"""Seven networks were measured in int8; what they leave open is as in fp32, where 21 were."""
 
 NCNN_FP16 = replace(
     NCNN_INT8,
@@ -123,9 +144,26 @@ NCNN_FP16 = replace(
 """Eight channels in a vector; else what fp32 taught."""
 
 NCNN_INT8_DOT_PRODUCT = replace(
-    NCNN_INT8, rates={**NCNN_INT8.rates, Kind.CONV_3X3: Prior(1.5, 0.4)}
+    NCNN_INT8,
+    rates={**NCNN_INT8.rates, Kind.CONV_3X3: NCNN_INT8.rates[Kind.CONV_OTHER]},
+    half_outputs={
+        **NCNN_INT8.half_outputs,
+        Kind.CONV_3X3: NCNN_INT8.half_outputs[Kind.CONV_OTHER],
+    },
+    half_inputs={},
+    half_depths={
+        **NCNN_INT8.half_depths,
+        Kind.CONV_3X3: NCNN_INT8.half_depths[Kind.CONV_OTHER],
+    },
+    large_kernel=Prior(3.0, 0.4),
+    tile_side=1,
+    tile_channels=0,
+    weight_copies=Prior(1.0, 0.0),
 )
-"""Dot products take sums of products as they are, which Winograd's transforms would widen."""
+"""Where a core has dot products, ncnn multiplies a 3x3 convolution out like any other dense one and
+leaves Winograd alone (convolution_arm.cpp, create_pipeline_int8_arm). Versions of 2022 still took
+it from 256 channels on, which is left to the devices' own factor. Large kernels cost about what
+they cost in fp16, which is measured on such cores."""
 
 ONNX_RUNTIME_INT8 = ONNX_RUNTIME_FP32
 """ONNX Runtime in int8: nothing is known beforehand that is not known of fp32."""

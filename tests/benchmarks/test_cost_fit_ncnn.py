@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from edgedistill.cost.fitting import Priors
 
 COST_FIT = Path(__file__).parents[2] / "benchmarks" / "cost_fit"
 if not COST_FIT.is_dir():
@@ -14,6 +18,9 @@ sys.path.insert(0, str(COST_FIT))
 
 import ncnn  # noqa: E402  # a script's folder is no package
 from ncnn_boards import BOARDS, place_of  # noqa: E402
+from priors import NCNN_FP32, NCNN_INT8, NCNN_INT8_DOT_PRODUCT  # noqa: E402
+
+from edgedistill.core.operator_kind import ACTIVATIONS, Kind  # noqa: E402
 
 RK3399 = "Rockchip RK3399 (Cortex-A72 1.8GHz x 2 + Cortex-A53 1.5GHz x 4)"
 
@@ -62,3 +69,20 @@ def test_slow_cores_that_are_not_there_are_no_place() -> None:
 def test_every_profile_named_exists() -> None:
     targets = Path(__file__).parents[2] / "targets"
     assert all((targets / f"{one.profile}.yaml").is_file() for one in BOARDS if one.profile)
+
+
+@pytest.mark.parametrize("priors", [NCNN_INT8, NCNN_INT8_DOT_PRODUCT])
+def test_in_int8_every_operator_between_convolutions_pays_its_detour_through_float(
+    priors: Priors,
+) -> None:
+    others = (Kind.POOLING, Kind.MOVEMENT, Kind.ELEMENTWISE, Kind.RELU, *ACTIVATIONS)
+    for kind in set(others) - {Kind.SOFTMAX}:  # the last operator: little comes, nothing follows
+        before = NCNN_FP32.element_macs[kind].value if kind in NCNN_FP32.element_macs else 0.0
+        assert priors.element_macs[kind].value >= before + 10.0
+
+
+def test_with_dot_products_a_3x3_convolution_is_as_any_other_dense_one() -> None:
+    priors = NCNN_INT8_DOT_PRODUCT
+    assert (priors.tile_side, priors.tile_channels, priors.weight_copies.value) == (1, 0, 1.0)
+    for table in (priors.rates, priors.half_outputs, priors.half_inputs, priors.half_depths):
+        assert table.get(Kind.CONV_3X3) == table.get(Kind.CONV_OTHER)
