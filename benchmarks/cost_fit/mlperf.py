@@ -1,4 +1,4 @@
-"""Rows of MLPerf Inference (open division) on processors: TensorFlow Lite and ArmNN.
+"""Rows of MLPerf Inference on processors: TensorFlow Lite and ArmNN.
 
 They are the only public rows of networks that were narrowed: MobileNet v1 and v2 at widths 0.25 to
 1.4. One submitter measured with several versions of each runtime; a board with one version counts
@@ -36,7 +36,12 @@ _OFTEN = 10
 
 
 def measurements(
-    published: Published, runtime: str, precision: str, *, threads: int | None = None
+    published: Published,
+    runtime: str,
+    precision: str,
+    *,
+    threads: int | None = None,
+    divisions: tuple[str, ...] = ("open",),
 ) -> list[Measurement]:
     """The rows of a runtime whose networks have an operator list.
 
@@ -45,6 +50,7 @@ def measurements(
         runtime: A pattern that matches the beginning of the runtime as the table names it.
         precision: fp32 or int8.
         threads: How many worked; all processors where absent.
+        divisions: Of MLPerf; ResNet-50 stands in the closed one alone.
     """
     latest: dict[tuple[str, str], tuple[str, Measurement]] = {}
     for row in published.rows:
@@ -53,7 +59,7 @@ def measurements(
             row["soc"] not in BOARDS
             or not re.match(runtime, row["runtime"])
             or (row["precision"], row["unit"], row["quality"]) != (precision, "cpu", "ok")
-            or "open" not in row["source"]
+            or not any(f" {division}/" in row["source"] for division in divisions)
             or network not in published.lists[LISTS]
         ):
             continue

@@ -29,7 +29,7 @@ def tabulate(
     bytes_per_element: float,
     table: Table,
 ) -> None:
-    """Prints one line a width, for three amounts of knowledge.
+    """Prints one line a width, for four amounts of knowledge.
 
     Args:
         title: The shape's name.
@@ -45,6 +45,7 @@ def tabulate(
         return fit(balanced(known), priors, bytes_per_element=bytes_per_element)
 
     seen = fitted(rows)
+    alone = fitted([one for one in rows if width_of(one.network) >= 1])
     narrow_unseen = None
     if len({board_of(one) for one in relatives}) > 1:
         narrow_unseen = fitted(
@@ -57,6 +58,8 @@ def tabulate(
         table.add(f"{title}, speed-up at {width}, width seen", ratios(seen, rows, of_width))
         others = fitted([one for one in rows if width_of(one.network) != width])
         table.add(f"{title}, speed-up at {width}, unseen", ratios(others, rows, of_width))
+        guesses = ratios(alone, rows, of_width)
+        table.add(f"{title}, speed-up at {width}, only wide seen", guesses)
         if narrow_unseen is not None:
             guesses = ratios(narrow_unseen, rows, of_width)
             table.add(f"{title}, speed-up at {width}, no narrow of the board seen", guesses)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite and ArmNN on processors, fp32 and int8, from MLPerf's open division.
+"""TensorFlow Lite and ArmNN on processors, fp32 and int8, from MLPerf's results.
 
 Boards differ so much in processors, caches and threads that a shape is fitted to one board each:
 the Raspberry Pi 4 stands for ARMv8.0, the Jetson AGX Orin for the dot product. The MACs of a narrow
@@ -16,7 +16,7 @@ import numpy as np
 from cores import CORES
 from folds import Guess, balanced, baseline_s, by_group, few_rows
 from mlperf import board_of, measurements
-from priors import TFLITE
+from priors import TFLITE, TFLITE_RUY
 from result import FITTED_ON, ProfileCost, Result
 from table import error_of
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.hardware import IsaLevel
     from edgedistill.core.profile import Precision
-    from edgedistill.cost.fitting import Measurement
+    from edgedistill.cost.fitting import Measurement, Priors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,8 @@ class Subject:
         isa_levels: Processors that the shape holds for.
         threads: How many worked, where that is known; all processors else.
         source: The publication.
+        divisions: Of MLPerf, whose rows are read.
+        priors: Of the fit; ruy's kernels are not those of ArmNN and of the default build.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Subject:
     isa_levels: tuple[IsaLevel, ...]
     source: str
     threads: int | None = None
+    priors: Priors = TFLITE
+    divisions: tuple[str, ...] = ("open",)
 
     @property
     def bytes_per_element(self) -> float:
@@ -77,11 +81,11 @@ class Subject:
 
 
 _PI_RUY = (
-    "MLPerf Inference v1.0 to v2.1, open division, Krai, Raspberry Pi 4: TensorFlow Lite 2.4.1, "
+    "MLPerf Inference v1.0 to v2.1, Krai, Raspberry Pi 4: TensorFlow Lite 2.4.1, "
     "2.5.0 and 2.7.1 with ruy (Apache-2.0); threads not stated"
 )
 _PI_ARMNN = (
-    "MLPerf Inference v1.0, v2.0, v2.1 and v3.0, open division, Krai, Raspberry Pi 4: ArmNN 21.02, "
+    "MLPerf Inference v1.0, v2.0, v2.1 and v3.0, Krai, Raspberry Pi 4: ArmNN 21.02, "
     "21.11, 22.05 and 22.11 with Neon (Apache-2.0); threads not stated"
 )
 
@@ -99,6 +103,8 @@ def _pi(engine: str, precision: Precision) -> Subject:
         core=("Cortex-A72", 1.8),
         isa_levels=("none",),
         source=_PI_RUY if tflite else _PI_ARMNN,
+        priors=TFLITE_RUY if tflite else TFLITE,
+        divisions=("open", "closed") if tflite else ("open",),
     )
 
 
@@ -118,7 +124,7 @@ SUBJECTS = (
         core=("Cortex-A78AE", 2.2),
         isa_levels=("dotprod", "i8mm"),
         source=(
-            "MLPerf Inference v3.0, open division, cTuning, Jetson AGX Orin: TensorFlow Lite "
+            "MLPerf Inference v3.0, cTuning, Jetson AGX Orin: TensorFlow Lite "
             "(development version of early 2023) in its default build (Apache-2.0); threads not "
             "stated, one by the speed reached"
         ),
@@ -129,7 +135,13 @@ SUBJECTS = (
 
 def run(subject: Subject, published: Published, table: Table) -> Result:
     """Fits one runtime and precision on one board, and prints what leaving out says."""
-    every = measurements(published, subject.runtime, subject.precision, threads=subject.threads)
+    every = measurements(
+        published,
+        subject.runtime,
+        subject.precision,
+        threads=subject.threads,
+        divisions=subject.divisions,
+    )
     rows = [one for one in every if board_of(one) == subject.board]
     size = subject.bytes_per_element
     unseen = _unseen(subject, rows)
@@ -138,8 +150,8 @@ def run(subject: Subject, published: Published, table: Table) -> Result:
     if few:
         intervals["few-measurements"] = interval_of_devices(by_group(few, board_of))
     _print(subject, unseen, few, intervals, table)
-    narrowing.tabulate(subject.name, rows, every, TFLITE, size, table)
-    fitted = fit(balanced(rows), TFLITE, bytes_per_element=size)
+    narrowing.tabulate(subject.name, rows, every, subject.priors, size, table)
+    fitted = fit(balanced(rows), subject.priors, bytes_per_element=size)
     core, clock_ghz = subject.core
     peak = clock_ghz * 1e9 * CORES[core].fp32_flop_per_cycle / 2
     part = fitted.scales[subject.device].macs_per_s / peak
@@ -157,7 +169,7 @@ def run(subject: Subject, published: Published, table: Table) -> Result:
         shape=fitted.shape,
         efficiency=part,
         core_efficiencies={core: part},
-        spreads=TFLITE.spreads,
+        spreads=subject.priors.spreads,
         largest_overhead_fraction=fitted.largest_overhead_fraction(rows),
         intervals=intervals,
         errors=errors,
@@ -193,7 +205,7 @@ def _unseen(subject: Subject, rows: list[Measurement]) -> list[Guess]:
     guesses = []
     for name in sorted({one.family for one in rows}):
         known = [one for one in rows if one.family != name]
-        fitted = fit(balanced(known), TFLITE, bytes_per_element=subject.bytes_per_element)
+        fitted = fit(balanced(known), subject.priors, bytes_per_element=subject.bytes_per_element)
         guesses += [
             Guess(
                 one,
@@ -221,7 +233,7 @@ def _few(subject: Subject, every: list[Measurement]) -> list[Guess]:
         guess
         for device in sorted(newest.values())
         for guess in few_rows(
-            rows, TFLITE, device, draws=2, bytes_per_element=subject.bytes_per_element
+            rows, subject.priors, device, draws=2, bytes_per_element=subject.bytes_per_element
         )
     ]
 

@@ -56,6 +56,12 @@ class CostShape(Strict):
     weight_traffic: Positive = 1.0
     """Factor on the time of a byte of a weight: it comes from main memory in one sweep, where a
     picture may be in a cache and is copied more than once."""
+    cache_bytes: NotNegative = 0.0
+    """Bytes of a convolution's weight that a cache holds while they are used; counts only beside
+    `uncached_byte_macs`."""
+    uncached_byte_macs: NotNegative = 0.0
+    """Multiply-accumulates in the time that each byte of a convolution's weight beyond the cache
+    costs, on top of all else: no arithmetic hides that it is packed out of memory and into it."""
     element_macs: dict[KindKey, NotNegative] = Field(default_factory=dict)
     """Cost of one output element by kind, beyond moving it."""
     byte_macs: NotNegative = 0.0

@@ -38,6 +38,7 @@ NUMBERS = (
     "weight_copies",
     "weight_traffic",
     "large_kernel",
+    "uncached_byte_macs",
     "serial_work_fraction",
     "serial_traffic_fraction",
 )
@@ -140,6 +141,7 @@ class Problem:
                 "lanes": self.priors.lanes,
                 "tile_side": self.priors.tile_side,
                 "tile_channels": self.priors.tile_channels,
+                "cache_bytes": self.priors.cache_bytes,
                 **tables,
                 **numbers,
             }

@@ -69,6 +69,8 @@ class Priors:
     tile_side: int = 1
     tile_channels: int = 0
     weight_traffic: Prior = Prior(1.0, 0.0)
+    cache_bytes: float = 0.0
+    uncached_byte_macs: Prior = Prior(0.0, 0.0)
     element_macs: Mapping[Kind, Prior]
     byte_macs: Prior
     overhead_macs: Prior

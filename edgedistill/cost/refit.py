@@ -148,6 +148,7 @@ def _with_factors(shape: CostShape, scale: CostScale) -> CostShape:
                 kind: macs * scale.activation for kind, macs in shape.element_macs.items()
             },
             "byte_macs": shape.byte_macs * scale.traffic,
+            "uncached_byte_macs": shape.uncached_byte_macs * scale.traffic,
             "overhead_macs": shape.overhead_macs * scale.overhead,
         }
     )
@@ -167,6 +168,7 @@ def _still(shape: CostShape, document: ShapeDocument) -> Priors:
         lanes=shape.lanes,
         tile_side=shape.tile_side,
         tile_channels=shape.tile_channels,
+        cache_bytes=shape.cache_bytes,
         spreads=document.spreads,
     )
 

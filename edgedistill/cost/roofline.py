@@ -4,11 +4,13 @@ The time of an operator is
 
     max(MACs / (rate_kind * c / (c + c_half)), bytes / bandwidth) + overhead + elements * activation
 
-with c its output channels. Everything but the speed of the device is written in multiples of one
-multiply-accumulate of a wide pointwise convolution, so that a *shape* (one a runtime, precision and
-ISA level) can be shared between devices and a *scale* (one a device) makes it time. The roofline is
-that of Williams, Waterman and Patterson (2009); c / (c + c_half) is Hockney's half-performance
-length (1982), here for the packing of the picture, which each output channel pays a share of.
+with c its output channels. Where a runtime packs weights at each inference, there is a time on top
+for each byte of a convolution's weight that a processor's cache does not hold. Everything but the
+speed of the device is written in multiples of one multiply-accumulate of a wide pointwise
+convolution, so that a *shape* (one a runtime, precision and ISA level) can be shared between
+devices and a *scale* (one a device) makes it time. The roofline is that of Williams, Waterman and
+Patterson (2009); c / (c + c_half) is Hockney's half-performance length (1982), here for the packing
+of the picture, which each output channel pays a share of.
 """
 
 from __future__ import annotations
@@ -84,6 +86,7 @@ class Columns:
 
 KINDS = tuple(Kind)
 _MULTIPLYING = np.array([kind in MULTIPLYING for kind in KINDS])
+_CONVOLVES = np.array([kind in _ON_PICTURES for kind in KINDS])
 _WINOGRAD = KINDS.index(Kind.CONV_3X3)
 _DEPTHWISE = KINDS.index(Kind.DEPTHWISE)
 STEM_CHANNELS = 8
@@ -134,9 +137,11 @@ def operator_latencies_s(
     elements = columns.moved + columns.weights * copies
     traffic = elements * bytes_per_element * shape.byte_macs * scale.traffic * shared_traffic
     roof = np.where(_MULTIPLYING[kinds], np.maximum(work, traffic), traffic)
+    spilled = _beyond_cache(columns, shape.cache_bytes, bytes_per_element)
+    uncached = spilled * shape.uncached_byte_macs * scale.traffic * shared_traffic
     activation = columns.outputs * costs[kinds] * scale.activation * shared_work
     overhead = shape.overhead_macs * scale.overhead
-    seconds: Floats = (roof + overhead + activation) / scale.macs_per_s
+    seconds: Floats = (roof + uncached + overhead + activation) / scale.macs_per_s
     return seconds
 
 
@@ -193,6 +198,13 @@ def _large_kernels(columns: Columns) -> NDArray[np.bool_]:
         (columns.kinds == _OTHER) & (area > 9.5) & (columns.channels_in >= STEM_CHANNELS)
     )
     return large
+
+
+def _beyond_cache(columns: Columns, cache_bytes: float, bytes_per_element: float) -> Floats:
+    """Bytes of a convolution's weight that find no place in a cache of so many."""
+    beyond = np.maximum(columns.weights * bytes_per_element - cache_bytes, 0.0)
+    spilled: Floats = np.where(_CONVOLVES[columns.kinds], beyond, 0.0)
+    return spilled
 
 
 def _by_kind(values: Mapping[Kind, float], absent: float) -> Floats:

@@ -185,7 +185,7 @@ def test_a_linear_unit_is_slower_as_a_whole() -> None:
     assert slow.bytes_per_s == pytest.approx(5e9)
 
 
-def test_tiles_vectors_and_the_speed_of_3x3_convolution_outlive_a_refinement() -> None:
+def test_tiles_vectors_the_cache_and_the_speed_of_3x3_convolution_outlive_a_refinement() -> None:
     tiled = DOCUMENT.shape.model_copy(
         update={
             "rates": {Kind.CONV_3X3: 3.0},
@@ -193,10 +193,12 @@ def test_tiles_vectors_and_the_speed_of_3x3_convolution_outlive_a_refinement() -
             "lanes": 8,
             "tile_side": 4,
             "tile_channels": 8,
+            "cache_bytes": 1e6,
+            "uncached_byte_macs": 20.0,
         }
     )
     document = DOCUMENT.model_copy(update={"shape": tiled})
-    true = CostScale(macs_per_s=6e9, conv_3x3=1.5)
+    true = CostScale(macs_per_s=6e9, traffic=1.3, conv_3x3=1.5)
     own = []
     for channels, side in ((64, 56), (84, 28), (126, 14), (512, 7)):
         one = Operator(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -222,3 +224,20 @@ def test_a_device_has_its_own_speed_of_3x3_convolution() -> None:
     quick = CostScale(macs_per_s=1e9, conv_3x3=2.0)
     told = latency_s(Columns.of([one]), shape(), quick, bytes_per_element=4.0)
     assert told == pytest.approx(seconds(one, shape()) / 2)
+
+
+def test_each_byte_of_a_convolutions_weight_beyond_the_cache_has_a_price_on_top() -> None:
+    weight_bytes = 4.0 * 64 * 64
+    cached = shape(cache_bytes=weight_bytes, uncached_byte_macs=10.0)
+    small = shape(cache_bytes=weight_bytes - 1000.0, uncached_byte_macs=10.0)
+    within = seconds(pointwise(64, 100), cached)
+    assert within == seconds(pointwise(64, 100), shape())
+    assert seconds(pointwise(64, 100), small) == pytest.approx(within + 1000.0 * 10.0 / 1e9)
+    matmul = replace(pointwise(64, 1), kind=Kind.MATMUL)
+    assert seconds(matmul, small) == seconds(matmul, shape())
+
+
+def test_without_a_price_of_its_own_the_cache_changes_nothing() -> None:
+    assert seconds(pointwise(64, 100), shape(cache_bytes=1.0)) == seconds(
+        pointwise(64, 100), shape()
+    )
