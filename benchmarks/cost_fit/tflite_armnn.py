@@ -67,7 +67,7 @@ class Subject:
     source: str
     threads: int | None = None
     priors: Priors = TFLITE
-    divisions: tuple[str, ...] = ("open",)
+    divisions: tuple[str, ...] = ("open", "closed")
 
     @property
     def bytes_per_element(self) -> float:
@@ -104,7 +104,6 @@ def _pi(engine: str, precision: Precision) -> Subject:
         isa_levels=("none",),
         source=_PI_RUY if tflite else _PI_ARMNN,
         priors=TFLITE_RUY if tflite else TFLITE,
-        divisions=("open", "closed") if tflite else ("open",),
     )
 
 
