@@ -147,11 +147,25 @@ class Export(Strict):
     """Largest allowed difference of an output, relative to the outputs' spread."""
 
 
+CalibrationMethodName = Literal[
+    "min-max",
+    "moving-average",
+    "exponential-average",
+    "percentile",
+    "entropy",
+    "mean-squared-error",
+]
+
+
 class Quantize(Strict):
     """To int8 in the target's scheme, static QDQ, calibrated on training samples."""
 
-    calibration: Literal["min-max", "entropy", "percentile"] = "min-max"
-    """How the range of an activation follows from the calibration samples."""
+    calibration: CalibrationMethodName = "min-max"
+    """How the range of an activation follows from the calibration samples: the least and greatest
+    value of all (min-max), the mean of the samples' extremes (moving-average), their exponential
+    average in the order of the samples (exponential-average), all but one value in 100,000
+    (percentile), the clip that loses least information (entropy), or the range that loses least
+    when it is rounded (mean-squared-error)."""
     min_int8_share: Share = 0.9
     """At least this share of the heavy operators (Conv, Gemm, MatMul) must run in int8."""
 

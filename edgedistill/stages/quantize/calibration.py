@@ -1,28 +1,29 @@
-"""What range each activation takes on real samples: onnxruntime's calibrators, fed one by one.
+"""What range each activation takes on real samples, one sample in memory at a time.
 
-One sample is in memory at a time. The library's histogram methods hold every activation of every
-sample when they are given all at once; here they get the bounds from a first, min-max pass, so
-that each sample can be counted into bins that are final from the start. The histogram is the
-same, and so are the ranges.
+onnxruntime's calibrators hold what they saw of every sample, the histogram methods each value of
+each activation. Ranges here are the same, from what fits into a fixed amount of memory.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnxruntime.quantization import CalibrationMethod
-from onnxruntime.quantization.calibrate import (
-    CalibrationDataReader,
-    HistogramCollector,
-    create_calibrator,
-)
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 
 from edgedistill.errors import Fault, InputError
-from edgedistill.stages.quantize.session import open_session
+from edgedistill.stages.quantize.ranges import (
+    Entropy,
+    ExponentialAverage,
+    MinMax,
+    MovingAverage,
+    Observer,
+    Percentile,
+    Settings,
+    SquaredError,
+)
+from edgedistill.stages.quantize.watching import Watch, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,16 +31,11 @@ if TYPE_CHECKING:
 
     import onnxruntime
 
+    from edgedistill.core.recipe import CalibrationMethodName
     from edgedistill.core.stage import StageContext
     from edgedistill.data.dataset import Split
 
     Sample = Mapping[str, np.ndarray]
-
-_BINS = {"entropy": 512, "percentile": 2048}
-"""Bins of a histogram. With onnxruntime's default of 128 the entropy method has a single
-candidate and is min-max by another name; NVIDIA's has 2048 (GTC 2017, S7310), in C++."""
-_QUANTIZED_BINS = 128
-_PERCENTILE = 99.999
 
 
 @dataclass(frozen=True)
@@ -104,8 +100,10 @@ def calibrate(
     model: Path,
     samples: CalibrationSet,
     operators: Sequence[str],
-    method: str,
     context: StageContext,
+    *,
+    method: CalibrationMethodName,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
 ) -> Any:
     """The range of every activation around the operators to quantize.
 
@@ -113,90 +111,60 @@ def calibrate(
         model: The float model.
         samples: What to run it on.
         operators: Operator types whose inputs and outputs are watched.
-        method: min-max, entropy or percentile.
         context: For threads and progress.
+        method: How a range follows from the values.
+        settings: Of the methods.
 
     Returns:
-        onnxruntime's `TensorsData`: tensor name to `lowest` and `highest`.
+        onnxruntime's `TensorsData`: tensor name to `lowest` and `highest`, of the tensor's type.
 
     Raises:
         InputError: If an activation is not finite.
     """
-    ranges = _run(model, samples, operators, "min-max", context, bounds=None)
-    _require_finite_ranges(ranges, model)
-    if method == "min-max":
-        return ranges
-    return _run(model, samples, operators, method, context, bounds=ranges)
+    watched = watch(model, operators, context.threads)
+    if method == "entropy":
+        extremes = _observe(watched, samples, context, {name: MinMax() for name in watched.dtypes})
+        observers: dict[str, Observer] = {
+            name: Entropy(extreme, settings) for name, extreme in extremes.items()
+        }
+    else:
+        observers = {name: _observer(method, settings) for name in watched.dtypes}
+    ranges = _observe(watched, samples, context, observers)
+    data = {
+        name: TensorData(
+            lowest=np.array(low, watched.dtypes[name]), highest=np.array(high, watched.dtypes[name])
+        )
+        for name, (low, high) in ranges.items()
+    }
+    # the quantizer asks only whether ranges are for float 8, which these are not
+    return TensorsData(CalibrationMethod.MinMax, data)
 
 
-class _OneSample(CalibrationDataReader):  # type: ignore[misc]
-    """A calibration data reader that gives one sample."""
+def _observer(method: CalibrationMethodName, settings: Settings) -> Observer:
+    if method == "moving-average":
+        return MovingAverage()
+    if method == "exponential-average":
+        return ExponentialAverage(settings.averaging_constant)
+    if method == "percentile":
+        return Percentile(settings)
+    if method == "mean-squared-error":
+        return SquaredError(settings)
+    return MinMax()
 
-    def __init__(self, sample: Sample) -> None:
-        self._sample: Sample | None = sample
 
-    def get_next(self) -> Sample | None:
-        """The sample, then None."""
-        sample, self._sample = self._sample, None
-        return sample
-
-
-def _run(
-    model: Path,
+def _observe(
+    watched: Watch,
     samples: CalibrationSet,
-    operators: Sequence[str],
-    method: str,
     context: StageContext,
-    *,
-    bounds: Any,
-) -> Any:
-    augmented = model.with_name(f"augmented-{method}.onnx")
-    calibrator = create_calibrator(
-        model,
-        list(operators),
-        augmented_model_path=str(augmented),
-        calibrate_method=_method(method),
-        extra_options={"num_bins": _BINS.get(method), "symmetric": False},
-    )
-    # the calibrator's own session takes every processor; ours has the threads that were asked for
-    calibrator.infer_session = open_session(augmented, context.threads, optimize=False)
-    if bounds is not None:
-        calibrator.collector = _empty_histograms(method, bounds)
-    with (
-        context.progress.track(f"Calibrating ({method})", len(samples)) as advance,
-        contextlib.redirect_stdout(io.StringIO()),  # the collector prints
-    ):
-        for sample in samples:
-            calibrator.collect_data(_OneSample(sample))
+    observers: Mapping[str, Observer],
+) -> dict[str, tuple[float, float]]:
+    """One pass over the samples, and the ranges after it."""
+    with context.progress.track("Calibrating", len(samples)) as advance:
+        for index, sample in enumerate(samples):
+            for activation in watched.run(sample, index):
+                observers[activation.name].see(activation)
             advance()
-        return calibrator.compute_data()
-
-
-def _method(name: str) -> CalibrationMethod:
-    return {
-        "min-max": CalibrationMethod.MinMax,
-        "entropy": CalibrationMethod.Entropy,
-        "percentile": CalibrationMethod.Percentile,
-    }[name]
-
-
-def _empty_histograms(method: str, bounds: Any) -> Any:
-    bins = _BINS[method]
-    collector = HistogramCollector(
-        method=method,
-        symmetric=False,
-        num_bins=bins,
-        num_quantized_bins=_QUANTIZED_BINS,
-        percentile=_PERCENTILE,
-        scenario="same",
-    )
-    for name, bound in bounds.items():
-        low, high = (np.float32(value.item()) for value in bound.range_value)
-        reach = np.array(max(abs(low), abs(high)), dtype=np.float32)
-        span: Any = (-reach, reach)  # in float32, as the collector itself
-        edges = np.histogram(np.zeros(0, np.float32), bins, range=span)[1]
-        collector.histogram_dict[name] = (np.zeros(bins, np.int64), edges, low, high, reach)
-    return collector
+        return {name: observer.range() for name, observer in observers.items()}
 
 
 def _require_finite(sample: Sample, index: int) -> None:
@@ -232,16 +200,3 @@ def _require_fit(sample: Sample, session: onnxruntime.InferenceSession) -> None:
             )
     if faults:
         raise InputError(*faults)
-
-
-def _require_finite_ranges(ranges: Any, model: Path) -> None:
-    for name, value in sorted(ranges.items()):
-        if not np.isfinite(value.range_value).all():
-            raise InputError(
-                Fault(
-                    file=model.name,
-                    field=name,
-                    problem="this activation becomes NaN or infinity on a calibration sample",
-                    remedy="The float model itself is broken: train or export it again",
-                )
-            )

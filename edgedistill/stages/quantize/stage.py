@@ -19,6 +19,7 @@ from edgedistill.stages.quantize.check import (
     coverage_in_file,
     coverage_in_runtime,
 )
+from edgedistill.stages.quantize.clips import Levels
 from edgedistill.stages.quantize.placement import place
 from edgedistill.stages.quantize.promises import (
     promise_limits,
@@ -26,6 +27,7 @@ from edgedistill.stages.quantize.promises import (
     promise_share,
     promise_size,
 )
+from edgedistill.stages.quantize.ranges import Settings
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
 from edgedistill.stages.quantize.transform import prepare, quantize, tidy
@@ -80,7 +82,12 @@ class Quantization:
             prepared = prepare(source, Path(work))
             placement = place(onnx.load_model(prepared).graph)
             ranges = calibrate(
-                prepared, samples, placement.operators, self.config.calibration, context
+                prepared,
+                samples,
+                placement.operators,
+                context,
+                method=self.config.calibration,
+                settings=Settings(levels=Levels.of(self.scheme)),
             )
             result = tidy(quantize(prepared, ranges, placement, self.scheme), source)
             written = context.folder / MODEL
