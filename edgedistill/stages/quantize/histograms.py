@@ -4,7 +4,7 @@ The bins span [-reach, reach) with a reach that is a power of two. A value outsi
 reach: pairs of bins become one, as in NVIDIA's calibrators, and no count is lost or split. Scaling
 by a power of two is exact in floating point, so each value is in the bin it would have been in had
 the last reach been known from the start: the counts depend neither on the order of the values nor
-on how they were dealt out.
+on how they were dealt out. (Below about 1e-38 of the reach a negative value counts as zero.)
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class Settings:
         percentile: The share of values inside the range, in percent; onnxruntime's default.
         percentile_bins: onnxruntime's default.
         entropy_bins: With onnxruntime's default of 128 the entropy method has a single candidate
-            and is min-max by another name. NVIDIA's has 2048 for half the line.
+            and is min-max by another name. NVIDIA's has 2048 for half the line. A power of two,
+            so that zero is an edge also after rounding.
         averaging_constant: Weight of a new sample in the exponential average: the default of
             onnxruntime and of PyTorch's MovingAverageMinMaxObserver. TensorFlow's fake quantizers
             decay by 0.999, which is 0.001 here.

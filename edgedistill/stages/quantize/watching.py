@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     import onnxruntime
 
-_DTYPES = {onnx.TensorProto.FLOAT: np.dtype("f4"), onnx.TensorProto.FLOAT16: np.dtype("f2")}
+_DTYPES: dict[int, np.dtype[Any]] = {
+    onnx.TensorProto.FLOAT: np.dtype("f4"),
+    onnx.TensorProto.FLOAT16: np.dtype("f2"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Watch:
 
     model: str
     session: onnxruntime.InferenceSession
-    dtypes: Mapping[str, np.dtype]
+    dtypes: Mapping[str, np.dtype[Any]]
 
     def run(self, sample: Mapping[str, np.ndarray], index: int) -> Iterator[Activation]:
         """Runs a sample.
@@ -108,14 +111,14 @@ def watch(model: Path, operators: Sequence[str], threads: int) -> Watch:
     return Watch(model.name, open_session(watched, threads, optimize=False), dtypes)
 
 
-def _tensors_around(graph: onnx.GraphProto, operators: frozenset[str]) -> dict[str, np.dtype]:
+def _tensors_around(graph: onnx.GraphProto, operators: frozenset[str]) -> dict[str, np.dtype[Any]]:
     constants = {tensor.name for tensor in graph.initializer}
-    types: dict[str, np.dtype] = {
+    types: dict[str, np.dtype[Any]] = {
         value.name: _DTYPES[value.type.tensor_type.elem_type]
         for value in chain(graph.value_info, graph.output, graph.input)
         if value.type.tensor_type.elem_type in _DTYPES and value.name not in constants
     }
-    around: dict[str, np.dtype] = {}
+    around: dict[str, np.dtype[Any]] = {}
     for node in graph.node:
         if node.op_type in operators:
             for name in chain(node.input, node.output):
