@@ -111,6 +111,26 @@ def agreement(
     }
 
 
+def missed(record: dict[str, Any]) -> list[str]:
+    """What is above its bar: memory that grows, time above the library's, ranges a bin apart."""
+    faults = [
+        f"{name}, {method}: memory grows {max(peaks.values()) / min(peaks.values()):.2f}x"
+        for name, methods in record["memory_mb"].items()
+        for method, peaks in methods.items()
+        if not max(peaks.values()) <= 1.1 * min(peaks.values())
+    ]
+    for name, methods in record["beside_onnxruntime"].items():
+        for method, row in methods.items():
+            if method not in METHODS:  # another method, shown for its time
+                continue
+            if not row["seconds_ratio"] <= 1:
+                faults.append(f"{name}, {method}: {row['seconds_ratio']:.2f}x the library's time")
+            bar = 0.0 if method == "min-max" else 1.001 if row["in"] == "bins" else 1e-6
+            if not row["farthest"] <= bar:
+                faults.append(f"{name}, {method}: ranges {row['farthest']:.3g} {row['in']} apart")
+    return faults
+
+
 def main() -> None:
     """Measures, prints, and writes the record where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -159,6 +179,9 @@ def main() -> None:
     if arguments.write:
         RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         print(f"written: {RESULT}")
+    faults = missed(record)
+    print("\n".join(["", *faults]) if faults else "\nevery bar is kept")
+    sys.exit(bool(faults))
 
 
 if __name__ == "__main__":

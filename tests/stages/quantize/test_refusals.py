@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -65,6 +65,26 @@ def test_calibration_samples_that_cannot_be_used(
     dataset = with_calibration(digits, inputs)
     with pytest.raises(InputError, match=message):
         Quantization(trained("mlp"), dataset, ALL, scheme(), runs_here=True).run(context)
+
+
+@pytest.mark.parametrize("value", [0.0, 2.5, -1e-40])
+@pytest.mark.parametrize("method", ["min-max", "percentile", "entropy", "mean-squared-error"])
+def test_samples_that_never_change_give_a_model_that_still_works(
+    method: Any,
+    value: float,
+    trained: Trained,
+    digits: Dataset,
+    scheme: Scheme,
+    context: StageContext,
+    logits: Callable[[Path, Split], np.ndarray],
+) -> None:
+    dataset = with_calibration(digits, {"input": np.full((3, 1, 8, 8), value, np.float32)})
+    config = Quantize(calibration=method)
+    Quantization(trained("mlp"), dataset, config, scheme(), runs_here=True).run(context)
+    ours = logits(context.folder / "model.onnx", dataset.calibration)
+    theirs = logits(trained("mlp"), dataset.calibration)
+    # the one sample that ranges were made for
+    assert np.abs(ours - theirs).max() <= 0.05 * np.abs(theirs).max()
 
 
 def _poison(model: onnx.ModelProto) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -91,9 +91,12 @@ def test_the_symmetric_scheme_is_what_tensorrt_takes(
     assert np.mean(before.argmax(1) == after.argmax(1)) >= 0.97
 
 
-@pytest.mark.parametrize("method", ["entropy", "percentile"])
-def test_the_histogram_methods_keep_the_answers(
-    method: str,
+@pytest.mark.parametrize(
+    "method",
+    ["moving-average", "exponential-average", "percentile", "entropy", "mean-squared-error"],
+)
+def test_every_way_of_calibrating_keeps_the_answers(
+    method: Any,
     trained: Trained,
     digits: Dataset,
     scheme: Scheme,
