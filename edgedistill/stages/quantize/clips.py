@@ -1,7 +1,7 @@
 """Where to cut off an activation's range, from how often it takes which values.
 
-Percentile and entropy are onnxruntime's, with its bins, so that ranges are those of its
-calibrators; the squared error is our own.
+The percentile is onnxruntime's, with its bins, so that ranges are those of its calibrator; the
+squared error is our own. What loses the least information stands in `divergence`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.stages.quantize.histograms import Histogram
 
-_QUANTIZED_BINS = 128
-"""Levels of the entropy method: NVIDIA's, who quantizes symmetrically (GTC 2017, S7310)."""
-_SMOOTHING = 1e-4
 _FRACTIONS = np.geomspace(1, 0.01, 16)
 _REFINEMENTS = (0.3, 0.08, 0.02)
 _MANY_LEVELS = 1024
@@ -42,6 +39,12 @@ class Levels:
 
 
 EIGHT_BITS = Levels()
+
+
+def inside(low: float, high: float, least: float, greatest: float) -> tuple[float, float]:
+    """The range without what no value reaches, and never upside down."""
+    low, high = max(low, least), min(high, greatest)
+    return (low, high) if low <= high else (low, low)
 
 
 def bin_edges(low: float, high: float, bins: int) -> np.ndarray:
@@ -70,36 +73,7 @@ def percentile(histogram: Histogram, share: float, bins: int) -> tuple[float, fl
     last = bins - 1  # rounding may leave the whole at a little less than one
     low = edges[min(int(np.searchsorted(below, cut)), last)]
     high = edges[min(int(np.searchsorted(below, 1 - cut)), last)]
-    return _inside(float(low), float(high), histogram.low, histogram.high)
-
-
-def least_divergence(
-    counts: np.ndarray, edges: np.ndarray, low: float, high: float
-) -> tuple[float, float]:
-    """The clip after which the values' distribution has lost the least information.
-
-    Of all clips that are symmetric around zero, the one whose Kullback-Leibler divergence between
-    the clipped and the quantized distribution is least (S. Migacz, 8-bit inference with TensorRT,
-    GTC 2017, S7310), in all details as onnxruntime computes it: the integers it rounds down to,
-    the smoothing of empty bins, the first of equals.
-
-    Args:
-        counts: int64 `[bins]`, at least 128.
-        edges: `[bins + 1]`, symmetric around zero.
-        low: The least value.
-        high: The greatest value.
-    """
-    if low == high:
-        return low, high
-    bins, middle = counts.size, counts.size // 2
-    below = np.concatenate([[0], np.cumsum(counts)])
-    best, least = (float(edges[0]), float(edges[-1])), np.inf
-    for half in range(_QUANTIZED_BINS // 2, middle + 1):
-        start, stop = middle - half, min(middle + half + 1, bins)
-        loss = _divergence(counts[start:stop], int(below[start]), int(below[-1] - below[stop]))
-        if loss < least:
-            best, least = (float(edges[start]), float(edges[stop])), loss
-    return _inside(*best, low, high)
+    return inside(float(low), float(high), histogram.low, histogram.high)
 
 
 def least_squared_error(histogram: Histogram, levels: Levels) -> tuple[float, float]:
@@ -139,44 +113,6 @@ def least_squared_error(histogram: Histogram, levels: Levels) -> tuple[float, fl
 
 def _ends(end: float, fractions: np.ndarray) -> np.ndarray:
     return end * fractions if end else np.zeros(1)
-
-
-def _inside(low: float, high: float, least: float, greatest: float) -> tuple[float, float]:
-    """The range without what no value reaches, and never upside down."""
-    low, high = max(low, least), min(high, greatest)
-    return (low, high) if low <= high else (low, low)
-
-
-def _divergence(inside: np.ndarray, left: int, right: int) -> float:
-    """Of the clipped distribution, `[bins]` and what was cut off, from its quantized self."""
-    reference = inside.copy()
-    reference[0] += left
-    reference[-1] += right
-    merged = inside.size // _QUANTIZED_BINS
-    whole = merged * _QUANTIZED_BINS
-    sums = inside[:whole].reshape(_QUANTIZED_BINS, merged).sum(axis=1)
-    sums[-1] += inside[whole:].sum()
-    filled = (reference[:whole] != 0).reshape(_QUANTIZED_BINS, merged).sum(axis=1)
-    means = np.where(filled > 0, sums / np.maximum(filled, 1), 0).astype(np.int64)
-    quantized = np.zeros(inside.size, np.int64)
-    quantized[:whole] = np.repeat(means, merged)
-    given, kept = _smooth(reference), _smooth(quantized)
-    if given is None or kept is None:
-        return float("inf")
-    given, kept = given / given.sum(), kept / kept.sum()
-    return float((given * np.log(given / kept)).sum())
-
-
-def _smooth(counts: np.ndarray) -> np.ndarray | None:
-    """A little of the filled bins' content in each empty bin; None where all are empty."""
-    empty = counts == 0
-    filled = counts.size - int(empty.sum())
-    if not filled:
-        return None
-    taken = _SMOOTHING * (counts.size - filled) / filled
-    smoothed: np.ndarray = counts.astype(np.float32)
-    smoothed += np.where(empty, np.float32(_SMOOTHING), np.float32(-taken))
-    return smoothed
 
 
 class _Moments:

@@ -15,10 +15,10 @@ from edgedistill.stages.quantize.clips import (
     EIGHT_BITS,
     Levels,
     bin_edges,
-    least_divergence,
     least_squared_error,
     percentile,
 )
+from edgedistill.stages.quantize.divergence import least_divergence
 from edgedistill.stages.quantize.histograms import Histogram, count_in_bins
 
 if TYPE_CHECKING:
