@@ -252,6 +252,17 @@ def test_half_precision_keeps_its_type_and_an_empty_tensor_takes_no_room(
     assert ends(ranges, "nothing") == (0.0, 0.0)
 
 
+def test_a_graph_in_which_only_the_input_is_a_real_number(
+    tmp_path: Path, context: StageContext
+) -> None:
+    model = small_graph(
+        "g (float[N,2] x) => (int64[N,1] y) { y = ArgMax <axis = 1> (x) }", tmp_path
+    )
+    samples = one_input(np.array([[1, 2], [-3, 4]], np.float32))
+    ranges = calibrate(model, samples, ["ArgMax"], context, method="min-max")
+    assert ends(ranges, "x") == (-3.0, 4.0)
+
+
 @pytest.mark.parametrize(("method", "passes"), [("percentile", 1), ("entropy", 2)])
 @pytest.mark.parametrize("prepared", ["residual-cnn"], indirect=True)
 def test_progress_tells_each_sample(
