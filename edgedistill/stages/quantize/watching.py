@@ -1,8 +1,8 @@
 """What every activation around the operators to quantize is, sample by sample.
 
 One session gives the watched tensors as outputs. Their extremes are then taken by numpy: reductions
-inside the graph, as onnxruntime's min-max calibrator has them, took half again as long on all of
-five networks, and their NaN can get lost.
+inside the graph, as onnxruntime's min-max calibrator has them, took 4 to 21 % longer on each of
+five networks, and need not pass NaN on.
 """
 
 from __future__ import annotations
