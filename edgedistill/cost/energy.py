@@ -61,13 +61,6 @@ def power_mode(profile: TargetProfile, name: str | None = None) -> PowerMode | N
     )
 
 
-def no_energy_reason(profile: TargetProfile) -> str | None:
-    """Why no energy can be told for this device; None where it can."""
-    if profile.power_modes:
-        return None
-    return f"no energy figure: no published power figure is known for {profile.title}"
-
-
 def energy_per_inference(latency_ms: Quantity, mode: PowerMode) -> Quantity:
     """Millijoules of one inference: power under load times latency.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgedistill.core.estimate import KindCost, OperatorCost
 from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.roofline import COUNTED, Columns, operator_latencies_s
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from edgedistill.core.basis import Basis, Scaled
     from edgedistill.core.cost_shape import LinearScale
-    from edgedistill.core.operator_kind import Kind
     from edgedistill.core.profile import Precision
     from edgedistill.cost.operators import Operator
 
@@ -116,7 +116,7 @@ def estimate_latency(
         for (place, one), own, value in zip(kept, precisions, milliseconds, strict=True)
     )
     return LatencyEstimate(
-        latency_ms=_quantity(total, basis, stretches),
+        latency_ms=_quantity(total, basis, stretches, _left_out(operators)),
         by_kind=_by_kind(rows, total),
         operators=rows,
     )
@@ -131,7 +131,20 @@ class _Stretch:
     why: str = ""
 
 
-def _quantity(total_ms: float, basis: Basis, stretches: Sequence[_Stretch]) -> Quantity:
+def _left_out(operators: Sequence[Operator]) -> str:
+    """A word on operators whose time nobody can tell from the graph; empty where there are none."""
+    count = sum(one.kind is Kind.POSTPROCESSING for one in operators)
+    if not count:
+        return ""
+    return (
+        f"; without {count} operator(s) of postprocessing, whose time depends on what is in the "
+        "picture"
+    )
+
+
+def _quantity(
+    total_ms: float, basis: Basis, stretches: Sequence[_Stretch], left_out: str
+) -> Quantity:
     note = "".join(f", widened because {one.why}" for one in stretches if one.why)
     return Quantity(
         value=total_ms,
@@ -141,7 +154,7 @@ def _quantity(total_ms: float, basis: Basis, stretches: Sequence[_Stretch]) -> Q
         evidence=Evidence.ESTIMATED,
         samples=max(basis.measurements, 1),
         method=f"{basis.method}; interval from residuals of the tier {basis.tier} on what the fit "
-        f"had not seen{note}",
+        f"had not seen{note}{left_out}",
     )
 
 

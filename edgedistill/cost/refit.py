@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.core.cost_shape import CostScale, LinearScale
-from edgedistill.core.fitted import FitError, FittedCost, IntervalFactors
+from edgedistill.core.fitted import FittedCost, IntervalFactors
 from edgedistill.core.operator_kind import Kind
 from edgedistill.cost.accuracy import fit_error, interval_of_device
 from edgedistill.cost.fit_problem import FACTORS, FRACTIONS, NUMBERS, TABLES
@@ -79,7 +79,7 @@ def refit(
         threads=tuple(sorted({one.threads for one in weighted})),
         sources=evidence.sources,
         fitted_on=evidence.fitted_on,
-        error=None if told is None else _error(told, measured, baseline),
+        error=None if told is None else fit_error(told, measured, baseline),
         interval=_interval(residuals, document, known_processor, many=many),
         tier="measured" if many else "few-measurements",
     )
@@ -201,10 +201,6 @@ def _left_out(
                 told[place] = held.latency_s(one.columns, "", threads=one.threads)
                 baseline[place] = rate * max(one.columns.macs.sum(), 1)
     return told, baseline
-
-
-def _error(told_s: Floats, measured_s: Floats, baseline_s: Floats) -> FitError:
-    return fit_error(told_s, measured_s, baseline_s)
 
 
 def _interval(

@@ -230,3 +230,13 @@ def test_overhead_that_was_never_so_large_widens_the_interval() -> None:
     assert latency.low == pytest.approx(0.8 * latency.value * (0.6 + 0.4 / 3))
     assert latency.high == pytest.approx(1.3 * latency.value * (0.6 + 0.4 * 3))
     assert "50 % of the time is the overhead of operators, which was 10 % at most" in latency.method
+
+
+def test_postprocessing_is_left_out_and_said_to_be() -> None:
+    suppression = Operator(
+        kind=Kind.POSTPROCESSING, macs=0, weight_elements=0, input_elements=9, output_elements=9
+    )
+    alone, followed = said([pointwise()], scaled()), said([pointwise(), suppression], scaled())
+    assert followed.latency_ms.value == alone.latency_ms.value
+    assert "without 1 operator(s) of postprocessing" in followed.latency_ms.method
+    assert "postprocessing" not in alone.latency_ms.method
