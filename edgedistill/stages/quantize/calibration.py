@@ -7,7 +7,7 @@ each activation. Ranges here are the same, from what fits into a fixed amount of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
@@ -33,9 +33,30 @@ if TYPE_CHECKING:
 
     from edgedistill.core.recipe import CalibrationMethodName
     from edgedistill.core.stage import StageContext
-    from edgedistill.data.dataset import Split
 
     Sample = Mapping[str, np.ndarray]
+
+
+class Samples(Protocol):
+    """Samples as a network takes them, for instance a data set's split."""
+
+    @property
+    def inputs(self) -> Mapping[str, np.ndarray]:
+        """Values by input name, one row a sample."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Network inputs of some samples by input name, `[batch, ...]`."""
+
+
+class Calibrating(Protocol):
+    """What brings calibration samples, for instance a data set."""
+
+    @property
+    def calibration(self) -> Samples:
+        """The samples that show the ranges of the activations."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +64,11 @@ class CalibrationSet:
     """The samples that show the ranges, in the model's own input names.
 
     Attributes:
-        split: The calibration split.
+        split: The calibration samples.
         names: The data set's input name to the model's.
     """
 
-    split: Split
+    split: Samples
     names: Mapping[str, str]
 
     def __len__(self) -> int:
@@ -61,7 +82,7 @@ class CalibrationSet:
             yield sample
 
 
-def open_calibration(split: Split, session: onnxruntime.InferenceSession) -> CalibrationSet:
+def open_calibration(split: Samples, session: onnxruntime.InferenceSession) -> CalibrationSet:
     """The calibration samples for a model.
 
     Raises:

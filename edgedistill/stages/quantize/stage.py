@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.recipe import Quantize
     from edgedistill.core.stage import StageContext
-    from edgedistill.data.dataset import Dataset
+    from edgedistill.stages.quantize.calibration import Calibrating
 
 MODEL = "model.onnx"
 
@@ -49,7 +49,7 @@ class Quantization:
 
     Attributes:
         model: The float ONNX file.
-        dataset: Whose calibration split shows the ranges of the activations.
+        dataset: Whose calibration samples show the ranges of the activations.
         config: How to calibrate, and how much must run in int8.
         scheme: How int8 stands for real numbers on the target's runtime.
         runs_here: Whether the target's runtime is this machine's own, so that what it really
@@ -57,7 +57,7 @@ class Quantization:
     """
 
     model: Path
-    dataset: Dataset
+    dataset: Calibrating
     config: Quantize
     scheme: QuantizationScheme
     runs_here: bool
