@@ -18,6 +18,9 @@ from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.models import Signature, build
+from edgedistill.stages.quantize.calibration import CalibrationSet, calibrate
+from edgedistill.stages.quantize.placement import place
+from edgedistill.stages.quantize.transform import prepare, quantize, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,3 +200,28 @@ def heavy() -> Callable[[Path], int]:
         return sum(node.op_type in ("Conv", "Gemm", "MatMul") for node in nodes)
 
     return number
+
+
+@pytest.fixture(scope="session")
+def pairs(
+    trained: Callable[[str], Path], digits: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[onnx.ModelProto, onnx.ModelProto, CalibrationSet]]:
+    """A network that has learned the digits: as prepared, in int8, and what calibrated it."""
+    folder = tmp_path_factory.mktemp("pairs")
+    samples = CalibrationSet(digits.calibration, {"input": "input"})
+
+    def make(
+        name: str, **scheme: object
+    ) -> tuple[onnx.ModelProto, onnx.ModelProto, CalibrationSet]:
+        source = onnx.load_model(trained(name))
+        prepared = prepare(source, folder)
+        chosen = QuantizationScheme.model_validate(
+            {"activation": "uint8", "reason": "a test", **scheme}
+        )
+        placement = place(onnx.load_model(prepared).graph)
+        context = StageContext(folder=folder)
+        ranges = calibrate(prepared, samples, placement.operators, context, method="min-max")
+        quantized = tidy(quantize(prepared, ranges, placement, chosen), source)
+        return onnx.load_model(prepared), quantized, samples
+
+    return make
