@@ -28,7 +28,7 @@ from built import BUILT, Built, read_built, write_built
 
 from edgedistill.cost.graph import count
 from edgedistill.cost.graph_operators import operators_of
-from edgedistill.stages.export.quiet import quiet
+from edgedistill.models.quiet import quiet
 
 if TYPE_CHECKING:
     from zoo.architecture import Architecture

@@ -32,7 +32,7 @@ from edgedistill.catalog.shapes import shape_document
 from edgedistill.core.cost_shape import CostScale
 from edgedistill.cost.graph_operators import operators_of
 from edgedistill.cost.roofline import Columns, latency_s
-from edgedistill.stages.export.quiet import quiet
+from edgedistill.models.quiet import quiet
 
 if TYPE_CHECKING:
     from edgedistill.core.shape_document import ShapeDocument

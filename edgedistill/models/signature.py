@@ -64,6 +64,19 @@ def logits(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch
     return taken
 
 
+class Positional(torch.nn.Module):
+    """A network as one that takes its inputs as a tuple and answers with its logits."""
+
+    def __init__(self, network: torch.nn.Module, inputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.inputs = inputs
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Inputs [batch, ...] in the signature's order to logits [batch, classes]."""
+        return logits(self.network, dict(zip(self.inputs, inputs, strict=True)))
+
+
 def example_inputs(
     module: torch.nn.Module, signature: Signature
 ) -> dict[str, torch.Tensor] | tuple[torch.Tensor, ...]:

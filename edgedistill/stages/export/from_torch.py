@@ -9,27 +9,14 @@ import torch
 from torch import nn
 
 from edgedistill.errors import Fault, InputError
-from edgedistill.models.signature import logits, takes_names
+from edgedistill.models.quiet import quiet
+from edgedistill.models.signature import Positional, takes_names
 from edgedistill.stages.export.graph import BATCH, OUTPUT
-from edgedistill.stages.export.quiet import quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.models.network import Network
-
-
-class LogitsOnly(nn.Module):
-    """A network as one that takes its inputs as a tuple and answers with its logits."""
-
-    def __init__(self, network: nn.Module, inputs: tuple[str, ...]) -> None:
-        super().__init__()
-        self.network = network
-        self.inputs = inputs
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Inputs [batch, ...] in the signature's order to logits [batch, classes]."""
-        return logits(self.network, dict(zip(self.inputs, inputs, strict=True)))
 
 
 def export_torch(
@@ -60,7 +47,7 @@ def export_torch(
 
         try:
             torch.onnx.export(
-                LogitsOnly(module, names) if wrapped else module,
+                Positional(module, names) if wrapped else module,
                 tuple(sample.values()),
                 file,
                 dynamo=True,

@@ -11,9 +11,9 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.errors import MissingExtraError
+from edgedistill.models.quiet import quiet
 from edgedistill.stages.export.from_torch import not_exportable
 from edgedistill.stages.export.graph import BATCH, OUTPUT
-from edgedistill.stages.export.quiet import quiet
 
 if TYPE_CHECKING:
     from pathlib import Path

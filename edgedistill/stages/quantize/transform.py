@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.stages.quantize.placement import Placement
 
-_TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+"""A profile's name of a type to onnxruntime's."""
 _FOLDED = frozenset({"BatchNormalization", "Constant", "Dropout", "Identity"})
 
 
@@ -68,8 +69,8 @@ def quantize(
         load_model_with_shape_infer(prepared),
         scheme.per_channel,
         scheme.reduce_range,
-        _TYPES[scheme.weight],
-        _TYPES[scheme.activation],
+        TYPES[scheme.weight],
+        TYPES[scheme.activation],
         ranges,
         [],
         list(placement.excluded),
@@ -85,6 +86,14 @@ def quantize(
 
 
 def quantizer_options(placement: Placement, scheme: QuantizationScheme) -> dict[str, Any]:
+    """The quantizer's options for a placement and a scheme."""
+    return {
+        **scheme_options(scheme),
+        "OpTypesToExcludeOutputQuantization": list(placement.float_outputs),
+    }
+
+
+def scheme_options(scheme: QuantizationScheme) -> dict[str, Any]:
     """The quantizer's options for a scheme.
 
     Symmetric activations are TensorRT's way of int8, which wants more: weights as float behind a
@@ -94,7 +103,6 @@ def quantizer_options(placement: Placement, scheme: QuantizationScheme) -> dict[
     options: dict[str, Any] = {
         "ActivationSymmetric": scheme.symmetric_activation,
         "WeightSymmetric": scheme.symmetric_weight,
-        "OpTypesToExcludeOutputQuantization": list(placement.float_outputs),
     }
     if scheme.symmetric_activation:
         options |= {"AddQDQPairToWeight": True, "DedicatedQDQPair": True, "QuantizeBias": False}
