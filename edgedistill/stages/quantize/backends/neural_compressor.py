@@ -136,7 +136,7 @@ def _rounded(
         shape = [-1 if place == axis % values.ndim else 1 for place in range(values.ndim)]
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     limits = np.iinfo(zero.dtype)
-    rounded = np.rint(values.astype(np.float64) / scale) + zero.astype(np.int64)
+    rounded = np.rint(values / scale).astype(np.int64) + zero.astype(np.int64)
     low, high = limits.min, limits.max
     for clip in clips:
         bounds = [numpy_helper.to_array(constants[name]).item() for name in clip.input[1:]]
