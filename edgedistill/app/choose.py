@@ -7,7 +7,7 @@ profile's documented default does. Which of several students ships is `app.choos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.report import Choice
@@ -20,8 +20,35 @@ if TYPE_CHECKING:
     from edgedistill.core.report import Row, Worst
 
 SHIPPED = "model.onnx"
+ACCURACY_LIMITS = (
+    "min_accuracy",
+    "max_accuracy_drop",
+    "max_worst_class_drop",
+    "max_worst_group_drop",
+)
+"""The limits of a budget that are on accuracy."""
 UNBUDGETED_DROP = 0.02
 """How much accuracy int8 may cost against fp32 where the budget has no accuracy limit."""
+
+
+class Losses(Protocol):
+    """What a model's accuracy is and what it lost against the teacher, as a row of a report has."""
+
+    @property
+    def accuracy(self) -> Quantity:
+        """On the validation split."""
+
+    @property
+    def accuracy_drop(self) -> Quantity | None:
+        """Lost against the teacher."""
+
+    @property
+    def worst_class(self) -> Worst | None:
+        """The class that lost most."""
+
+    @property
+    def worst_group(self) -> Worst | None:
+        """The group that lost most."""
 
 
 def choose(
@@ -39,10 +66,7 @@ def choose(
     """
     if int8 is None:
         return _ship(fp32, decided=True, reason="there is no int8 candidate for this target")
-    broken, fp32_broken = (
-        broken_accuracy(row, budget) or _broken_unbudgeted(row, fp32, budget)
-        for row in (int8, fp32)
-    )
+    broken, fp32_broken = (broken_against(row, fp32.accuracy, budget) for row in (int8, fp32))
     if broken and not fp32_broken:
         return _ship(fp32, decided=True, reason=f"int8 {broken}; fp32 keeps it")
     if fp32_broken and not broken:
@@ -74,16 +98,22 @@ def _ship(row: Row, *, decided: bool, reason: str) -> Choice:
 
 def limits_accuracy(budget: Budget) -> bool:
     """Whether the budget has any limit on accuracy."""
-    limits = (
-        budget.min_accuracy,
-        budget.max_accuracy_drop,
-        budget.max_worst_class_drop,
-        budget.max_worst_group_drop,
-    )
-    return any(limit is not None for limit in limits)
+    return any(getattr(budget, name) is not None for name in ACCURACY_LIMITS)
 
 
-def broken_accuracy(row: Row, budget: Budget) -> str | None:
+def broken_against(row: Losses, fp32: Quantity, budget: Budget) -> str | None:
+    """Which limit on accuracy a row's figures break, in words; None where they keep all.
+
+    Args:
+        row: The figures.
+        fp32: Accuracy of the last fp32 network, which decides where no limit says what int8 may
+            cost.
+        budget: The target's budget.
+    """
+    return broken_accuracy(row, budget) or _broken_unbudgeted(row, fp32, budget)
+
+
+def broken_accuracy(row: Losses, budget: Budget) -> str | None:
     """Which accuracy limit the row's figures break, in words; None where they keep all."""
     losses = (
         ("accuracy", row.accuracy_drop, budget.max_accuracy_drop),
@@ -105,9 +135,9 @@ def broken_accuracy(row: Row, budget: Budget) -> str | None:
     return None
 
 
-def _broken_unbudgeted(row: Row, fp32: Row, budget: Budget) -> str | None:
+def _broken_unbudgeted(row: Losses, fp32: Quantity, budget: Budget) -> str | None:
     """Whether it costs more than may go unsaid, in words, where no limit says what it may cost."""
-    cost = fp32.accuracy.value - row.accuracy.value
+    cost = fp32.value - row.accuracy.value
     if limits_accuracy(budget) or cost <= UNBUDGETED_DROP:
         return None
     return (

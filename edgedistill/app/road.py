@@ -142,14 +142,17 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
     if stages.prune is not None:
         networks["pruned"] = learning.pruned(name, stages.prune, tuple(networks.values())[-1])
     exports = {step: shipping.export(step, network) for step, network in networks.items()}
-    if stages.quantize is not None:
-        int8 = shipping.int8(stages.quantize, tuple(exports.values())[-1])
-        if int8 is not None:
-            exports["int8"] = int8
     predictions: dict[Step, PlannedStep] = (
         {"teacher": learning.asked(name).verdicts()} if asked else {}
     )
     predictions |= {step: shipping.predictions(step, export) for step, export in exports.items()}
+    if stages.quantize is not None:
+        last, export = tuple(exports.items())[-1]
+        int8 = shipping.int8(
+            stages.quantize, export, teacher=predictions["teacher"], fp32=predictions[last]
+        )
+        if int8 is not None:
+            exports["int8"], predictions["int8"] = int8, shipping.predictions("int8", int8)
     student = learning.learner.name
     lead = f"{student}/" if several else ""
     measured_as = {step: step if step == "teacher" else f"{lead}{step}" for step in exports}

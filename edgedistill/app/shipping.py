@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgedistill.app.judges import JUDGING_CODE, Judging
 from edgedistill.app.predictions import SplitPredictions
 from edgedistill.app.reach import HOST, runs_here, transport
 from edgedistill.bench.measure import Candidate, Measuring
@@ -76,31 +77,59 @@ class ShippingRoad:
             target=self.target,
         )
 
-    def int8(self, config: Quantize, export: PlannedStep) -> PlannedStep | None:
-        """The int8 twin of an exported network; None where the target runs no int8."""
+    def int8(
+        self, config: Quantize, export: PlannedStep, *, teacher: PlannedStep, fp32: PlannedStep
+    ) -> PlannedStep | None:
+        """The int8 twin of an exported network; None where the target runs no int8.
+
+        Args:
+            config: How, and what may be tried to keep the accuracy.
+            export: Writes the network's ONNX file.
+            teacher: Holds the teacher's outputs, which accuracy is held against.
+            fp32: Holds the exported network's own outputs.
+        """
         profile = self.resolved.profiles[self.target]
         runtime = self.resolved.runtime(self.target)[1]
         scheme = runtime.int8
         if scheme is None:
             return None
         here = runs_here(profile, runtime)
+        judging = Judging(
+            budget=self.resolved.recipe.targets[self.target].budget,
+            teacher_is_asked=self.learning.networks.teacher_is_asked,
+            threads=self.resolved.threads,
+        )
 
         def make(folders: Mapping[str, Path]) -> Quantization:
+            dataset = open_dataset(folders["data"])
             return Quantization(
                 model=folders["model"] / MODEL_FILE,
-                dataset=open_dataset(folders["data"]),
+                dataset=dataset,
                 config=config,
                 scheme=scheme,
                 runs_here=here,
+                judge=judging.judge(
+                    teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset
+                ),
             )
 
         return self.plan.add(
             "quantize",
             f"quantize: {self.learning.called}int8 {scheme.label}, {config.calibration} "
             "calibration",
-            config={"quantize": plain(config), "scheme": plain(scheme), "runs_here": here},
-            inputs={"data": self.learning.data(self.target), "model": export},
-            code=("data", "cost", "stages/quantize"),
+            config={
+                "quantize": plain(config),
+                "scheme": plain(scheme),
+                "runs_here": here,
+                "limits": judging.limits,
+            },
+            inputs={
+                "data": self.learning.data(self.target),
+                "teacher": teacher,
+                "fp32": fp32,
+                "model": export,
+            },
+            code=("data", "cost", "stages/quantize", *JUDGING_CODE),
             make=make,
             target=self.target,
         )

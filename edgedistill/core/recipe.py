@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from edgedistill.core.attempts import TECHNIQUES, Technique
 from edgedistill.core.budget import Budget
 from edgedistill.core.curation import Curate
 from edgedistill.core.learning import Answers, Distill, Fraction, Share, Training
@@ -167,7 +168,15 @@ class Quantize(Strict):
     (percentile), the clip that loses least information (entropy), or the range that loses least
     when it is rounded (mean-squared-error)."""
     min_int8_share: Share = 0.9
-    """At least this share of the heavy operators (Conv, Gemm, MatMul) must run in int8."""
+    """At least this share of the heavy operators (Conv, Gemm, MatMul) must run in int8, of those
+    that are not left in float on purpose."""
+    methods: tuple[Technique, ...] = Field(default=TECHNIQUES, strict=False)
+    """What may be tried, one after the other in order of cost, until the accuracy budget holds:
+    other methods of calibration, bias-correction, equalization (of channels across layers),
+    smoothing (of activations into weights, for transformers), rounding (learned, of weights) and
+    fall-back (of single operators to float); [] for none of them."""
+    max_float_share: Fraction = 0.5
+    """fall-back leaves at most this share of the multiply-accumulates in float."""
 
 
 class Benchmark(Strict):

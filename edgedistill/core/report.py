@@ -6,9 +6,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from edgedistill.core.attempts import Attempts
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Conditions, Quantity
 from edgedistill.core.learned import LearningStep
+from edgedistill.core.learning import Fraction
 from edgedistill.core.strict import Strict
 
 Step = Literal["teacher", "distilled", "pruned", "int8"]
@@ -47,6 +49,11 @@ class Int8Check(Strict):
     verified: Literal["in-runtime", "unverified"]
     """in-runtime: counted in the optimized graph of the target's own runtime and instruction
     set; unverified: the placement of quantizers was checked in the file only."""
+    int8_mac_share: Fraction | None = None
+    """Share of the heavy operators' multiply-accumulates that was meant to be in int8; absent
+    where shapes are open."""
+    attempts: Attempts | None = None
+    """What was tried to keep the accuracy; absent where there was nobody to judge it."""
 
 
 class Row(Strict):

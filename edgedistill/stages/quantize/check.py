@@ -84,7 +84,11 @@ class Coverage:
     @property
     def share(self) -> float:
         """Share in int8; 0 where there is no heavy operator at all."""
-        total = len(self.int8) + len(self.floating)
+        return self.share_beside(0)
+
+    def share_beside(self, meant_in_float: int) -> float:
+        """Share in int8 of all but some that were meant to be in float; 0 where none is left."""
+        total = len(self.int8) + max(len(self.floating) - meant_in_float, 0)
         return len(self.int8) / total if total else 0.0
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import onnx
 
 HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -67,12 +69,20 @@ class Placement:
     float_outputs: tuple[str, ...]
 
 
-def place(graph: onnx.GraphProto) -> Placement:
-    """Plans where quantizers go in a graph whose nodes are sorted and have names of their own."""
+def place(graph: onnx.GraphProto, *, floating: Collection[str] = frozenset()) -> Placement:
+    """Plans where quantizers go in a graph whose nodes are sorted and have names of their own.
+
+    Args:
+        graph: The float graph.
+        floating: Names of heavy operators that stay in float; what follows them and gains nothing
+            by itself follows them into float.
+    """
     in_int8: set[str] = set()
     excluded = []
     for node in graph.node:
-        if node.op_type in _MAKES_INT8:
+        if node.name in floating:
+            excluded.append(node.name)
+        elif node.op_type in _MAKES_INT8:
             in_int8.update(node.output)
         elif node.op_type in _KEEPS_INT8:
             data = node.input if node.op_type in _ALL_INPUTS_ARE_DATA else node.input[:1]

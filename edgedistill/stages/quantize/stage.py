@@ -13,26 +13,28 @@ from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageResult
 from edgedistill.core.strict import plain
 from edgedistill.cost import load_model
-from edgedistill.stages.quantize.calibration import calibrate, open_calibration
+from edgedistill.stages.quantize.burden import burdens
+from edgedistill.stages.quantize.calibration import open_calibration
 from edgedistill.stages.quantize.check import (
     Coverage,
     coverage_in_file,
     coverage_in_runtime,
 )
-from edgedistill.stages.quantize.clips import Levels
-from edgedistill.stages.quantize.placement import place
+from edgedistill.stages.quantize.drafts import Draft, Workshop
+from edgedistill.stages.quantize.ladder import climb
 from edgedistill.stages.quantize.promises import (
     promise_limits,
     promise_output,
     promise_share,
     promise_size,
 )
-from edgedistill.stages.quantize.ranges import Settings
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
-from edgedistill.stages.quantize.transform import prepare, quantize, tidy
+from edgedistill.stages.quantize.transform import prepare
 
 if TYPE_CHECKING:
+    from edgedistill.core.attempts import Attempts
+    from edgedistill.core.judging import Judge
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.recipe import Quantize
     from edgedistill.core.stage import StageContext
@@ -54,6 +56,8 @@ class Quantization:
         scheme: How int8 stands for real numbers on the target's runtime.
         runs_here: Whether the target's runtime is this machine's own, so that what it really
             runs can be seen; else the placement of quantizers is checked in the file.
+        judge: Says whether the accuracy is kept; where it is not, ways of keeping it are tried,
+            see `ladder`. None: plain int8, come what may.
     """
 
     model: Path
@@ -61,6 +65,7 @@ class Quantization:
     config: Quantize
     scheme: QuantizationScheme
     runs_here: bool
+    judge: Judge | None = None
 
     def run(self, context: StageContext) -> StageResult:
         """Calibrates, quantizes, and proves that the heavy operators run in int8.
@@ -78,48 +83,72 @@ class Quantization:
         require_quantizable(source, self.scheme, self.model)
         session = open_session(self.model, context.threads)
         samples = open_calibration(self.dataset.calibration, session)
+        written = context.folder / MODEL
         with tempfile.TemporaryDirectory(dir=context.folder, prefix=".work-") as work:
-            prepared = prepare(source, Path(work))
-            placement = place(onnx.load_model(prepared).graph)
-            ranges = calibrate(
-                prepared,
-                samples,
-                placement.operators,
-                context,
-                method=self.config.calibration,
-                settings=Settings(levels=Levels.of(self.scheme)),
-            )
-            result = tidy(quantize(prepared, ranges, placement, self.scheme), source)
-            written = context.folder / MODEL
+            folder = Path(work)
+            prepared = prepare(source, folder)
+            workshop = Workshop(source, prepared, samples, self.scheme, folder, context)
+            draft, attempts = self._drafted(workshop)
+            result = workshop.build(draft)
             onnx.save_model(result, written)
             coverage = (
-                coverage_in_runtime(written, Path(work), context.threads)
+                coverage_in_runtime(written, folder, context.threads)
                 if self.runs_here
                 else coverage_in_file(result)
             )
+            share = _mac_share(workshop, draft)
+            tensors = len(workshop.ranges(draft).keys())
         promise_limits(source, result)
-        promise_share(coverage, self.config.min_int8_share, self.scheme, here=self.runs_here)
+        promise_share(
+            coverage,
+            self.config.min_int8_share,
+            self.scheme,
+            here=self.runs_here,
+            meant_in_float=len(draft.floating),
+        )
         promise_output(self.model, written, samples, context.threads)
         sizes = {"fp32": self.model.stat().st_size, "int8": written.stat().st_size}
-        promise_size(sizes, self.scheme)
+        if not draft.floating:
+            promise_size(sizes, self.scheme)
         return StageResult(
             facts={
-                "check": plain(self._checked(coverage)),
+                "check": plain(self._checked(coverage, attempts, share)),
                 "calibration": {
-                    "method": self.config.calibration,
+                    "method": draft.calibration,
                     "samples": len(samples),
-                    "tensors": len(ranges.keys()),
+                    "tensors": tensors,
                 },
                 "size_bytes": sizes,
                 "smaller": sizes["int8"] < sizes["fp32"],
             }
         )
 
-    def _checked(self, coverage: Coverage) -> Int8Check:
+    def _drafted(self, workshop: Workshop) -> tuple[Draft, Attempts | None]:
+        """What is built, and what was tried before."""
+        if self.judge is None or not self.config.methods:
+            return Draft(self.config.calibration), None
+        climbed = climb(workshop, self.judge, self.config)
+        return climbed.draft, climbed.attempts
+
+    def _checked(
+        self, coverage: Coverage, attempts: Attempts | None, mac_share: float | None
+    ) -> Int8Check:
         return Int8Check(
             scheme=self.scheme.label,
             int8_operators=len(coverage.int8),
             float_operators=len(coverage.floating),
             float_names=coverage.floating,
             verified="in-runtime" if self.runs_here else "unverified",
+            int8_mac_share=mac_share,
+            attempts=attempts,
         )
+
+
+def _mac_share(workshop: Workshop, draft: Draft) -> float | None:
+    """Share of the multiply-accumulates that a draft puts into int8; None where nobody can tell."""
+    prepared = workshop.float_graph(draft)
+    found = burdens(onnx.load_model(prepared), prepared, next(iter(workshop.samples)))
+    total = sum(burden.macs for burden in (found or {}).values())
+    if not found or not total:
+        return None
+    return sum(one.macs for name, one in found.items() if name not in draft.floating) / total

@@ -1,0 +1,167 @@
+"""Drafts of an int8 model: which ways are taken together, and the workshop that builds them.
+
+What a draft shares with another is made once: the prepared float graph for the same preparations,
+the ranges for the same graph and method of calibration, the rounding for all that differ in their
+float operators only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import onnx
+
+from edgedistill.stages.quantize.calibration import calibrate
+from edgedistill.stages.quantize.clips import Levels
+from edgedistill.stages.quantize.placement import place
+from edgedistill.stages.quantize.ranges import Settings
+from edgedistill.stages.quantize.techniques import CORRECTIONS, PREPARATIONS
+from edgedistill.stages.quantize.transform import quantize, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgedistill.core.attempts import Technique
+    from edgedistill.core.profile import QuantizationScheme
+    from edgedistill.core.recipe import CalibrationMethodName
+    from edgedistill.core.stage import StageContext
+    from edgedistill.stages.quantize.calibration import CalibrationSet
+
+    Constants = Mapping[str, onnx.TensorProto]
+
+DRAFT = "draft.onnx"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A way to quantize a model.
+
+    Attributes:
+        calibration: How ranges follow from the samples.
+        techniques: Preparations and corrections taken, in any order; they are always applied in
+            that of `techniques.PREPARATIONS`, calibration, `techniques.CORRECTIONS`.
+        floating: Names of heavy operators that stay in float.
+    """
+
+    calibration: CalibrationMethodName
+    techniques: frozenset[Technique] = frozenset()
+    floating: frozenset[str] = frozenset()
+
+    @property
+    def preparations(self) -> tuple[Technique, ...]:
+        """Those that change the float graph, in the order in which they are applied."""
+        return tuple(name for name in PREPARATIONS if name in self.techniques)
+
+
+@dataclass
+class Workshop:
+    """Builds drafts of one model in one scheme.
+
+    Attributes:
+        source: The float model, whose contract the drafts keep.
+        prepared: What `transform.prepare` made of it.
+        samples: To calibrate with.
+        scheme: How int8 stands for real numbers.
+        folder: For work; what lies there is gone with it.
+        context: Threads and progress.
+    """
+
+    source: onnx.ModelProto
+    prepared: Path
+    samples: CalibrationSet
+    scheme: QuantizationScheme
+    folder: Path
+    context: StageContext
+    _prepared: dict[tuple[Technique, ...], Path] = field(default_factory=dict)
+    _ranges: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Any] = field(
+        default_factory=dict
+    )
+    _rounded: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Constants] = field(
+        default_factory=dict
+    )
+
+    def build(self, draft: Draft) -> onnx.ModelProto:
+        """The QDQ model, tidy."""
+        model = self._quantized(draft)
+        if "rounding" in draft.techniques:
+            model = self._with_rounding(draft, model)
+        if "bias-correction" in draft.techniques:
+            model = self._corrected("bias-correction", draft, model)
+        return tidy(model, self.source)
+
+    def write(self, draft: Draft) -> Path:
+        """Builds a draft into the folder of work; the next one takes its place."""
+        path = self.folder / DRAFT
+        onnx.save_model(self.build(draft), path)
+        return path
+
+    def float_graph(self, draft: Draft) -> Path:
+        """The float model that a draft is quantized from: the source with its preparations."""
+        done: tuple[Technique, ...] = ()
+        self._prepared.setdefault(done, self.prepared)
+        for name in draft.preparations:
+            before, done = self._prepared[done], (*done, name)
+            if done not in self._prepared:
+                self._prepared[done] = self._prepare(name, before, done)
+        return self._prepared[done]
+
+    def changes(self, name: Technique, draft: Draft) -> bool:
+        """Whether a preparation does anything to a model; it is on others' shoulders already."""
+        before = Draft(draft.calibration, draft.techniques - {name})
+        after = Draft(draft.calibration, draft.techniques | {name})
+        return self.float_graph(before).read_bytes() != self.float_graph(after).read_bytes()
+
+    def ranges(self, draft: Draft) -> Any:
+        """The ranges of all activations."""
+        key = (draft.preparations, draft.calibration)
+        if key not in self._ranges:
+            prepared = self.float_graph(draft)
+            self._ranges[key] = calibrate(
+                prepared,
+                self.samples,
+                place(onnx.load_model(prepared).graph).operators,
+                self.context,
+                method=draft.calibration,
+                settings=Settings(levels=Levels.of(self.scheme)),
+            )
+        return self._ranges[key]
+
+    def _prepare(self, name: Technique, before: Path, done: tuple[Technique, ...]) -> Path:
+        model = PREPARATIONS[name](onnx.load_model(before), self.samples, self.context)
+        folder = self.folder / "-".join(done)
+        folder.mkdir()
+        path = folder / self.prepared.name
+        onnx.save_model(model, path)
+        return path
+
+    def _quantized(self, draft: Draft) -> onnx.ModelProto:
+        prepared = self.float_graph(draft)
+        placement = place(onnx.load_model(prepared).graph, floating=draft.floating)
+        return quantize(prepared, self.ranges(draft), placement, self.scheme)
+
+    def _corrected(self, name: Technique, draft: Draft, model: onnx.ModelProto) -> onnx.ModelProto:
+        prepared = onnx.load_model(self.float_graph(draft))
+        return CORRECTIONS[name](prepared, model, self.samples, self.context)
+
+    def _with_rounding(self, draft: Draft, model: onnx.ModelProto) -> onnx.ModelProto:
+        """Takes the constants that were learned with every operator in int8.
+
+        A weight's scale does not depend on which other operators are in int8, so neither need
+        what was learned for it.
+        """
+        key = (draft.preparations, draft.calibration)
+        if key not in self._rounded:
+            whole = self._quantized(Draft(draft.calibration, draft.techniques))
+            before = {tensor.name: tensor for tensor in whole.graph.initializer}
+            learned = self._corrected("rounding", draft, whole)
+            self._rounded[key] = {
+                tensor.name: tensor
+                for tensor in learned.graph.initializer
+                if tensor != before.get(tensor.name)
+            }
+        for tensor in model.graph.initializer:
+            if tensor.name in self._rounded[key]:
+                tensor.CopyFrom(self._rounded[key][tensor.name])
+        return model

@@ -1,0 +1,17 @@
+"""The ways of keeping accuracy that change a graph, by name, in the order they are applied in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgedistill.core.attempts import Technique
+    from edgedistill.stages.quantize.technique import Correction, Preparation
+
+PREPARATIONS: Mapping[Technique, Preparation] = {}
+"""Before calibration."""
+
+CORRECTIONS: Mapping[Technique, Correction] = {}
+"""After quantizing; biases last, for they make up for what all the rest loses on average."""
