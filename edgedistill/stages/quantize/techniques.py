@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgedistill.stages.quantize.bias import correct_bias
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,5 +15,5 @@ if TYPE_CHECKING:
 PREPARATIONS: Mapping[Technique, Preparation] = {}
 """Before calibration."""
 
-CORRECTIONS: Mapping[Technique, Correction] = {}
+CORRECTIONS: Mapping[Technique, Correction] = {"bias-correction": correct_bias}
 """After quantizing; biases last, for they make up for what all the rest loses on average."""
