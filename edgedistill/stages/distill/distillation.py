@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from edgedistill.core.stage import StageResult
 from edgedistill.errors import Fault, InputError
+from edgedistill.stages.distill.fake_quantization import fake_quantization
 from edgedistill.stages.distill.lesson import Lesson
 from edgedistill.stages.distill.loop import learn
 from edgedistill.stages.distill.objective import FromAnswers, from_layers
@@ -18,11 +19,16 @@ from edgedistill.stages.distill.schedule import Pace
 from edgedistill.tasks import UNLABELLED
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from torch import nn
+
     from edgedistill.core.learning import Distill
     from edgedistill.core.stage import StageContext
     from edgedistill.data import Dataset
     from edgedistill.models import Network
     from edgedistill.stages.distill.answers import KeptAnswers
+    from edgedistill.stages.distill.fake_quantization import Rounding
     from edgedistill.stages.distill.lesson import Heart
 
 
@@ -43,6 +49,8 @@ class Distillation:
     """Which samples are learned, and which come first; None for all of them in no order."""
     teacher: Network | None = None
     """Needed where layers learn from layers: it runs at each step then."""
+    rounding: Rounding | None = None
+    """How the numbers of the network are rounded while it learns; None for not at all."""
     title: str = "learning from the teacher"
     recipe_key: str = "stages.distill"
     """Where `config` stands in the recipe, for errors; stages.prune.recover after pruning."""
@@ -71,6 +79,7 @@ class Distillation:
                 title=self.title,
                 recipe_key=f"{self.recipe_key}.train",
                 pace=self._pace(samples),
+                numbers=self._numbers,
             )
             if self.config.layers:
                 layered = stack.enter_context(
@@ -92,6 +101,9 @@ class Distillation:
         save_proven(network, self.network, dataset.validation, context, stage="distill")
         labelled = int((labels[samples] != UNLABELLED).sum())
         return StageResult({**history.facts(), "labelled": labelled})
+
+    def _numbers(self, module: nn.Module) -> AbstractContextManager[None]:
+        return nullcontext() if self.rounding is None else fake_quantization(module, self.rounding)
 
     def _pace(self, samples: np.ndarray) -> Pace | None:
         curriculum = self.config.curriculum

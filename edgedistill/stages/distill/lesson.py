@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from torch import Tensor, nn
@@ -72,6 +74,8 @@ class Lesson:
     """Which samples come first; None for no matter which."""
     layers: tuple[str, ...] = ()
     """Layers of the network whose outputs the objective wants to see."""
+    numbers: Callable[[nn.Module], AbstractContextManager[None]] = lambda _: nullcontext()
+    """In which numbers the network computes while it learns, for instance rounded to int8."""
     companion: nn.Module | None = None
     """Learns along and is thrown away after: what brings a student's layers to a teacher's shape.
     It belongs to the objective and is changed."""

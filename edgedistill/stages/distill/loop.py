@@ -50,6 +50,7 @@ def learn(lesson: Lesson, context: StageContext) -> tuple[Network, History]:
     order = _order(lesson, context)
     with reproducible(seed=context.seed, threads=context.threads), ExitStack() as stack:
         network = replace(lesson.network, module=copy.deepcopy(lesson.network.module))
+        stack.enter_context(lesson.numbers(network.module))
         feed = feed_of(network, device=context.company.device)
         stack.enter_context(synchronized(network.module, context.company))
         features = stack.enter_context(capture(network.module, lesson.layers))
