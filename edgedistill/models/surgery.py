@@ -20,6 +20,8 @@ History = tuple[tuple[str, bool, tuple[int, ...]], ...]
 
 _HEAD_COUNTS = ("num_attention_heads", "num_heads", "n_heads")
 _QUERIES = ("query", "q_proj", "q_lin", "q")
+_FUSED = "qkv"
+"""One layer that gives queries, keys and values."""
 
 
 def replay(
@@ -89,8 +91,13 @@ def set_attention_heads(module: torch.nn.Module, heads: Mapping[str, int]) -> No
 
 def _set_sizes(attention: torch.nn.Module, heads: int) -> None:
     """The sizes that follow from the head count, where the module keeps them."""
-    queries = [getattr(attention, key) for key in _QUERIES if hasattr(attention, key)]
-    width = next((q.out_features for q in queries if isinstance(q, torch.nn.Linear)), None)
+    shares = {**dict.fromkeys(_QUERIES, 1), _FUSED: 3}
+    widths = (
+        layer.out_features // share
+        for key, share in shares.items()
+        if isinstance(layer := getattr(attention, key, None), torch.nn.Linear)
+    )
+    width = next(widths, None)
     if width is None:
         return
     for key, size in (

@@ -104,7 +104,7 @@ def find_levers(
         round_to: Channel counts are multiples of this.
         score: Scores a whole group, one number a channel; None where it cannot.
     """
-    attentions = find_attention(graph.model)
+    attentions = find_attention(graph)
     levers: list[Lever] = []
     untouched: list[Untouched] = []
     for group in graph.get_all_groups(root_module_types=[nn.modules.conv._ConvNd, nn.Linear]):
@@ -151,7 +151,7 @@ def _why_not(
         return "it gives the network's output"
     if any(module in keep for module in modules if isinstance(module, nn.Module)):
         return "the recipe keeps it"
-    if any(isinstance(node, nn.Parameter | nn.Embedding) for node in modules):
+    if any(_starts_a_stream(node) for node in nodes):
         return "it belongs to a residual stream that starts in an embedding or a bare parameter"
     if any(isinstance(dep.target.module, nn.MultiheadAttention) for dep, _ in group):
         return "it feeds a MultiheadAttention module, whose width is fixed"
@@ -161,10 +161,21 @@ def _why_not(
     return None
 
 
+def _starts_a_stream(node: Any) -> bool:
+    """Whether what the node holds is a stream's own values and not only a factor on its channels.
+
+    A factor (the layer scale of ConvNeXt) loses the channels that its stream loses.
+    """
+    if isinstance(node.module, nn.Parameter):
+        factor = all(following.grad_fn.name() == "MulBackward0" for following in node.outputs)
+        return not factor or sum(size > 1 for size in node.module.shape) != 1
+    return isinstance(node.module, nn.Embedding)
+
+
 def _heads(
     graph: Any, outputs: Iterable[Any], attentions: tuple[Attention, ...]
 ) -> tuple[Attention, ...]:
-    """The attention modules whose three projections are all in the group."""
+    """The attention modules all of whose projections are in the group."""
     names = {graph._module2name.get(node.module) for node in outputs}
     return tuple(found for found in attentions if set(found.projections) <= names)
 
@@ -190,10 +201,7 @@ def _members(
     channels: int, blocks: int, heads: tuple[Attention, ...]
 ) -> tuple[tuple[int, ...], ...]:
     if heads:
-        width = channels // heads[0].heads
-        return tuple(
-            tuple(range(start, start + width)) for start in range(0, width * heads[0].heads, width)
-        )
+        return heads[0].members(channels)
     if channels % blocks:
         return ()
     size = channels // blocks

@@ -90,12 +90,30 @@ def _survey(
     module: nn.Module, signature: Signature, config: Prune
 ) -> tuple[tuple[Lever, ...], tuple[Untouched, ...]]:
     keep = kept_layers(module, config.keep)
-    return find_levers(
+    levers, untouched = find_levers(
         dependency_graph(module, signature),
         keep=keep,
         round_to=config.round_to,
         score=importance(config.importance),
     )
+    fixed = _fixed_heads(module, signature, levers, _limits(config))
+    free = tuple(lever for lever in levers if lever.layer not in fixed)
+    return free, (*untouched, *(Untouched(layer, reason) for layer, reason in fixed.items()))
+
+
+def _fixed_heads(
+    module: nn.Module, signature: Signature, levers: tuple[Lever, ...], limits: Limits
+) -> dict[str, str]:
+    """Layers of attention modules that hold a width of their own, and why their heads must stay."""
+    heads = tuple(lever for lever in levers if lever.attention)
+    if not _failure(module, signature, heads, limits):
+        return {}
+    failures = {lever.layer: _failure(module, signature, (lever,), limits) for lever in heads}
+    return {
+        layer: f"the network no longer runs when its heads go: {failure}"
+        for layer, failure in failures.items()
+        if failure
+    }
 
 
 def _require_cuttable(

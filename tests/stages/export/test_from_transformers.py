@@ -74,10 +74,10 @@ def sentences() -> Dataset:
 
 
 def prune(
-    network: Network, dataset: Dataset, folder: Path, ratio: float, base: Path
+    network: Network, dataset: Dataset, folder: Path, ratio: float, base: Path, *, round_to: int = 8
 ) -> tuple[Mapping[str, Any], Network]:
     folder.mkdir()
-    stage = Pruning(network, dataset, Prune(macs_ratio=ratio), base)
+    stage = Pruning(network, dataset, Prune(macs_ratio=ratio, round_to=round_to), base)
     facts = stage.run(StageContext(folder)).facts
     return facts, load(folder, model=network.model, base=base)
 
@@ -117,6 +117,23 @@ def test_a_vision_transformer_loses_heads_and_feed_forward_width_and_exports(
     assert facts["parity"]["max_difference"] < 1e-5
     assert facts["parity"]["samples"] == 100
     assert count(file).macs == pruned["macs_after"] <= 0.6 * pruned["macs_before"]
+
+
+@pytest.mark.parametrize("ratio", [0.9, 0.7, 0.5, 0.3])
+def test_a_vision_transformer_runs_as_a_model_file_at_every_ratio(
+    saved: Path, digits: Dataset, tmp_path: Path, ratio: float
+) -> None:
+    pruned, network = prune(
+        vision(saved, digits), digits, tmp_path / "pruned", ratio, saved, round_to=1
+    )
+
+    facts, file = export(network, digits, tmp_path / "exported")
+
+    assert 0.9 * ratio <= pruned["macs_ratio"] <= ratio
+    assert count(file).macs == pruned["macs_after"]
+    assert facts["parity"]["max_difference"] <= 1e-4 * facts["parity"]["spread"]
+    stream = "vit.encoder.layer.1.output.dense"
+    assert "embedding or a bare parameter" in pruned["untouched"][stream]
 
 
 def test_a_transformer_prunes_again(saved: Path, digits: Dataset, tmp_path: Path) -> None:
@@ -166,6 +183,23 @@ def test_a_text_transformer_with_three_inputs_prunes_and_exports(
     assert facts["parity"]["max_difference"] < 1e-5
     assert [value.name for value in onnx.load(file).graph.input] == list(TOKENS)
     assert count(file).macs == pruned["macs_after"]
+
+
+def test_a_text_transformer_prunes_to_every_ratio_and_runs_at_the_narrowest(
+    saved: Path, sentences: Dataset, tmp_path: Path
+) -> None:
+    signature = Signature(dict.fromkeys(TOKENS, (LENGTH,)), 2, dict.fromkeys(TOKENS, "int64"))
+    network = create(BERT, signature, base=saved, seed=0, preprocessing=Preprocessing())
+
+    for ratio in (0.9, 0.7, 0.5, 0.3):
+        folder = tmp_path / str(ratio)
+        pruned, smaller = prune(network, sentences, folder, ratio, saved, round_to=1)
+        assert 0.9 * ratio <= pruned["macs_ratio"] <= ratio
+        assert smaller.module.bert.embeddings.word_embeddings.weight.shape == (128, 32)
+    facts, file = export(smaller, sentences, tmp_path / "exported")
+
+    assert count(file).macs == pruned["macs_after"]
+    assert facts["parity"]["max_difference"] <= 1e-4 * facts["parity"]["spread"]
 
 
 def test_inputs_that_optimum_does_not_expect_go_through_torch_s_exporter(
