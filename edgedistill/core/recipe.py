@@ -177,6 +177,10 @@ class Quantize(Strict):
     fall-back (of single operators to float); [] for none of them."""
     max_float_share: Fraction = 0.5
     """fall-back leaves at most this share of the multiply-accumulates in float."""
+    backend: Literal["edgedistill", "onnxruntime", "optimum", "neural-compressor"] = "edgedistill"
+    """Who makes the int8 file: our own placement and calibration, onnxruntime's quantize_static,
+    optimum's ORTQuantizer, or neural-compressor on the torch network. What another makes is taken
+    as it is (methods are not tried), and is checked, measured and judged as ours."""
 
 
 class Benchmark(Strict):

@@ -13,6 +13,7 @@ from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageResult
 from edgedistill.core.strict import plain
 from edgedistill.cost import load_model
+from edgedistill.stages.quantize.backends import Request
 from edgedistill.stages.quantize.burden import burdens
 from edgedistill.stages.quantize.calibration import open_calibration
 from edgedistill.stages.quantize.check import (
@@ -30,14 +31,15 @@ from edgedistill.stages.quantize.promises import (
 )
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
-from edgedistill.stages.quantize.transform import prepare
+from edgedistill.stages.quantize.transform import prepare, tidy
 
 if TYPE_CHECKING:
     from edgedistill.core.attempts import Attempts
     from edgedistill.core.judging import Judge
     from edgedistill.core.profile import QuantizationScheme
-    from edgedistill.core.recipe import Quantize
+    from edgedistill.core.recipe import CalibrationMethodName, Quantize
     from edgedistill.core.stage import StageContext
+    from edgedistill.stages.quantize.backends import Backend
     from edgedistill.stages.quantize.calibration import Calibrating
 
 MODEL = "model.onnx"
@@ -58,6 +60,8 @@ class Quantization:
             runs can be seen; else the placement of quantizers is checked in the file.
         judge: Says whether the accuracy is kept; where it is not, ways of keeping it are tried,
             see `ladder`. None: plain int8, come what may.
+        backend: Another maker of the int8 file; what it makes is taken as it is, and no other way
+            of keeping accuracy is tried. None: our own.
     """
 
     model: Path
@@ -66,6 +70,7 @@ class Quantization:
     scheme: QuantizationScheme
     runs_here: bool
     judge: Judge | None = None
+    backend: Backend | None = None
 
     def run(self, context: StageContext) -> StageResult:
         """Calibrates, quantizes, and proves that the heavy operators run in int8.
@@ -88,60 +93,85 @@ class Quantization:
             folder = Path(work)
             prepared = prepare(source, folder)
             workshop = Workshop(source, prepared, samples, self.scheme, folder, context)
-            draft, attempts = self._drafted(workshop)
-            result = workshop.build(draft)
+            made = self._made(workshop)
+            result = made.model
             onnx.save_model(result, written)
             coverage = (
                 coverage_in_runtime(written, folder, context.threads)
                 if self.runs_here
                 else coverage_in_file(result)
             )
-            share = _mac_share(workshop, draft)
-            tensors = len(workshop.ranges(draft).keys())
         promise_limits(source, result)
         promise_share(
             coverage,
             self.config.min_int8_share,
             self.scheme,
             here=self.runs_here,
-            meant_in_float=len(draft.floating),
+            meant_in_float=len(made.floating),
         )
         promise_output(self.model, written, samples, context.threads)
         sizes = {"fp32": self.model.stat().st_size, "int8": written.stat().st_size}
-        if not draft.floating:
+        if not made.floating:
             promise_size(sizes, self.scheme)
         return StageResult(
             facts={
-                "check": plain(self._checked(coverage, attempts, share)),
-                "calibration": {
-                    "method": draft.calibration,
-                    "samples": len(samples),
-                    "tensors": tensors,
-                },
+                "check": plain(self._checked(coverage, made)),
+                "backend": self.config.backend,
+                "calibration": {"method": made.calibration, "samples": len(samples)},
                 "size_bytes": sizes,
                 "smaller": sizes["int8"] < sizes["fp32"],
             }
         )
 
-    def _drafted(self, workshop: Workshop) -> tuple[Draft, Attempts | None]:
-        """What is built, and what was tried before."""
+    def _made(self, workshop: Workshop) -> _Made:
+        """The int8 model, and what was tried before it."""
+        if self.backend is not None:
+            return _Made(self._made_elsewhere(workshop, self.backend), self.config.calibration)
         if self.judge is None or not self.config.methods:
-            return Draft(self.config.calibration), None
-        climbed = climb(workshop, self.judge, self.config)
-        return climbed.draft, climbed.attempts
+            draft, attempts = Draft(self.config.calibration), None
+        else:
+            climbed = climb(workshop, self.judge, self.config)
+            draft, attempts = climbed.draft, climbed.attempts
+        return _Made(
+            model=workshop.build(draft),
+            calibration=draft.calibration,
+            floating=draft.floating,
+            attempts=attempts,
+            mac_share=_mac_share(workshop, draft),
+        )
 
-    def _checked(
-        self, coverage: Coverage, attempts: Attempts | None, mac_share: float | None
-    ) -> Int8Check:
+    def _made_elsewhere(self, workshop: Workshop, backend: Backend) -> onnx.ModelProto:
+        request = Request(
+            prepared=workshop.prepared,
+            samples=workshop.samples,
+            scheme=self.scheme,
+            method=self.config.calibration,
+            folder=workshop.folder,
+            context=workshop.context,
+        )
+        return tidy(backend.quantize(request), workshop.source)
+
+    def _checked(self, coverage: Coverage, made: _Made) -> Int8Check:
         return Int8Check(
             scheme=self.scheme.label,
             int8_operators=len(coverage.int8),
             float_operators=len(coverage.floating),
             float_names=coverage.floating,
             verified="in-runtime" if self.runs_here else "unverified",
-            int8_mac_share=mac_share,
-            attempts=attempts,
+            int8_mac_share=made.mac_share,
+            attempts=made.attempts,
         )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An int8 model, and how it came to be."""
+
+    model: onnx.ModelProto
+    calibration: CalibrationMethodName
+    floating: frozenset[str] = frozenset()
+    attempts: Attempts | None = None
+    mac_share: float | None = None
 
 
 def _mac_share(workshop: Workshop, draft: Draft) -> float | None:
