@@ -43,7 +43,16 @@ class Fault:
         where = ": ".join(str(part) for part in (self.file, self.field) if part)
         given = f" (given: {self.given})" if self.given is not None else ""
         lead = f"{where}: " if where else ""
-        return f"{lead}{self.problem}{given}. {self.remedy}"
+        return _on_one_line(f"{lead}{self.problem}{given}. {self.remedy}")
+
+
+def _on_one_line(text: str) -> str:
+    r"""Text without the characters that could steer a terminal: what was given may be anybody's.
+
+    >>> _on_one_line("a\x1b[2Jb\nc")
+    'a�[2Jb�c'
+    """
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
 
 
 class EdgedistillError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import onnx
@@ -9,6 +10,9 @@ import onnx.inliner
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgedistill.core.evidence import counted
+from edgedistill.cost.file_bytes import read_bounded
+from edgedistill.cost.outside_weights import are_outside, pull_in
+from edgedistill.cost.soundness import STANDARD_DOMAINS, require_sound, require_text
 from edgedistill.errors import Fault, InputError
 from edgedistill.units import bytes_to_mb
 
@@ -17,7 +21,27 @@ if TYPE_CHECKING:
 
     from edgedistill.core.evidence import Quantity
 
-STANDARD_DOMAINS = ("", "ai.onnx")
+__all__ = [
+    "STANDARD_DOMAINS",
+    "WholeModel",
+    "file_size_mb",
+    "load_model",
+    "load_whole_model",
+    "opset",
+]
+
+
+@dataclass(frozen=True)
+class WholeModel:
+    """A model with everything inside, and where that came from.
+
+    Attributes:
+        model: Checked, with functions inlined and all weights inside.
+        beside: Files of its folder that hold weights; empty where the file holds them itself.
+    """
+
+    model: onnx.ModelProto
+    beside: tuple[Path, ...]
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -29,16 +53,8 @@ def load_model(path: Path) -> onnx.ModelProto:
         InputError: If there is no such file, it is truncated or not ONNX, its graph is broken,
             or its weights lie in other files.
     """
-    try:
-        content = path.read_bytes()
-        model = onnx.load_model_from_string(content)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(
-            Fault(file=path, problem="is not a file", remedy="Give the path of a .onnx file")
-        ) from error
-    except DecodeError as error:
-        raise _not_onnx(path, "cannot be read as an ONNX model", str(error)) from error
-    if any(tensor.data_location == tensor.EXTERNAL for tensor in model.graph.initializer):
+    model = _parsed(path)
+    if are_outside(model):
         raise InputError(
             Fault(
                 file=path,
@@ -46,8 +62,42 @@ def load_model(path: Path) -> onnx.ModelProto:
                 remedy="Save it as one file: onnx.save(model, path, save_as_external_data=False)",
             )
         )
+    return _checked(model, path)
+
+
+def load_whole_model(path: Path) -> WholeModel:
+    """As `load_model`, but weights in other files of the model's own folder are read too.
+
+    Raises:
+        InputError: As `load_model`, and if weights lie outside of the folder or are not there.
+    """
+    model = _parsed(path)
     try:
-        onnx.checker.check_model(content)  # given the model, it would write it out first
+        beside = pull_in(model, path)
+    except UnicodeDecodeError as error:
+        raise _not_onnx(path, "is not a valid ONNX model", str(error)) from error
+    return WholeModel(_checked(model, path), beside)
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    content = read_bounded(path)
+    if not content:
+        raise _not_onnx(path, "cannot be read as an ONNX model", "it is empty")
+    try:
+        model = onnx.load_model_from_string(content)
+        require_text(model)
+    except DecodeError as error:
+        raise _not_onnx(path, "cannot be read as an ONNX model", str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _not_onnx(path, "is not a valid ONNX model", str(error)) from error
+    return model
+
+
+def _checked(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    require_sound(model, path)
+    try:
+        # given the model itself, the checker would write it out first
+        onnx.checker.check_model(model.SerializeToString())
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         raise _not_onnx(path, "is not a valid ONNX model", str(error)) from error
     if model.functions:
@@ -61,8 +111,9 @@ def file_size_mb(path: Path) -> Quantity:
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """The version of the standard operators that the model uses."""
-    return max(int(item.version) for item in model.opset_import if item.domain in STANDARD_DOMAINS)
+    """The version of the standard operators that the model uses; 0 where it uses none."""
+    versions = (int(one.version) for one in model.opset_import if one.domain in STANDARD_DOMAINS)
+    return max(versions, default=0)
 
 
 def _not_onnx(path: Path, problem: str, detail: str) -> InputError:

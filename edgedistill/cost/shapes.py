@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import onnx
 
 from edgedistill.cost.float_twin import is_argument
 from edgedistill.cost.shape_arithmetic import evaluated
+from edgedistill.cost.tensors import MOST_ELEMENTS
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ Shape = tuple[int, ...]
 
 
 class Shapes:
-    """Known shapes by tensor name; asking for an unknown one is an input error."""
+    """Known shapes by tensor name; asking for an unknown or impossible one is an input error."""
 
     def __init__(
         self,
@@ -48,7 +50,18 @@ class Shapes:
                     "give the shapes of the inputs",
                 )
             )
-        return self._known[tensor]
+        shape = self._known[tensor]
+        if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
+            raise InputError(
+                Fault(
+                    file=self._file,
+                    field=tensor,
+                    given=f"shape {list(shape)[:8]}",
+                    problem="this tensor has a size that none can have",
+                    remedy="Export it again, with the sizes it is used with",
+                )
+            )
+        return shape
 
 
 def infer_shapes(

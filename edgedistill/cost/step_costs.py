@@ -123,7 +123,7 @@ def _convolution(step: Step, tensors: Tensors, precision: Precision) -> Operator
     output = tensors.shape(step.node.output[0])
     _require_kernel(weight, output, step, tensors)
     channels = tensors.shape(step.node.input[0])[1], output[1]
-    groups = attribute(step.node, "group", 1)
+    groups = _groups(weight, step, tensors)
     kernel = _two(weight[2:])
     stride = tuple(attribute(step.node, "strides", [1] * len(weight[2:])))
     if step.op == "Conv" or groups > 1:
@@ -162,6 +162,22 @@ def _require_kernel(weight: Shape, output: Shape, step: Step, tensors: Tensors) 
                 remedy="Export the network again",
             )
         )
+
+
+def _groups(weight: Shape, step: Step, tensors: Tensors) -> int:
+    """Groups of a convolution, which no inference of shapes checks."""
+    groups = int(attribute(step.node, "group", 1))
+    if groups < 1 or weight[0] % groups:
+        raise InputError(
+            Fault(
+                file=tensors.file,
+                field=step.node.name or step.output,
+                given=f"group {groups}, weight {list(weight)}",
+                problem="is a convolution whose filters are not a multiple of its groups",
+                remedy="Export the network again",
+            )
+        )
+    return groups
 
 
 def _two(kernel: Shape) -> tuple[int, int]:
