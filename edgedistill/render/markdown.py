@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.evidence import Evidence
 from edgedistill.render import figures
+from edgedistill.render.attempts import attempt_sections
 from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
@@ -32,6 +33,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *_damage(report),
         *_choice(report),
         *_int8(report),
+        *attempt_sections(report.rows),
         *_conditions(report),
         *_notes(report),
         *_provenance(report),

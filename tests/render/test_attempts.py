@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgedistill.core.attempts import Attempt, Attempts, FloatOperator
+from edgedistill.render.attempts import attempt_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgedistill.core.report import Report, Row
+
+
+def _attempts(*, broken: str | None = None, name: str = "Conv stem") -> Attempts:
+    return Attempts(
+        figure_is="accuracy",
+        tried=(
+            Attempt(
+                way="plain",
+                detail="min-max calibration",
+                figure=0.61,
+                distance=0.5,
+                gain=None,
+                holds=False,
+                kept=True,
+            ),
+            Attempt(
+                way="smoothing",
+                detail="changes nothing in this network",
+                figure=None,
+                distance=None,
+                gain=None,
+                holds=False,
+                kept=False,
+            ),
+            Attempt(
+                way="fall-back",
+                detail="1 operator(s) in float",
+                figure=0.92,
+                distance=0.03125,
+                gain=0.31,
+                holds=True,
+                kept=True,
+            ),
+        ),
+        broken=broken,
+        floating=(FloatOperator(name=name, reason="it loses most", mac_share=0.125),),
+        judged=5,
+    )
+
+
+def _rows(report: Report, attempts: Attempts) -> tuple[Row, ...]:
+    return tuple(
+        row
+        if row.int8 is None
+        else row.model_copy(
+            update={"int8": row.int8.model_copy(update={"attempts": attempts})},
+        )
+        for row in report.rows
+    )
+
+
+def test_every_way_has_its_line_with_figure_gain_and_fate(
+    make_report: Callable[..., Report],
+) -> None:
+    page = "\n\n".join(attempt_sections(_rows(make_report(), _attempts())))
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["Tried", "Accuracy", "Gain", "Distance", "Limits", "Kept"]
+    assert cells[2] == [
+        *("plain: min-max calibration", "61.00 %", "-", "0.5000", "broken", "yes"),
+    ]
+    assert cells[3][1:] == ["-", "-", "-", "-", "no"]
+    assert cells[4][1:] == ["92.00 %", "+31.00 points", "0.0312", "kept", "yes"]
+    assert cells[-1] == ["Conv stem", "12 %", "it loses most"]
+    assert "in the end every limit is kept" in page
+    assert "5 model file(s) were judged" in page
+
+
+def test_a_limit_that_is_broken_in_the_end_is_named(make_report: Callable[..., Report]) -> None:
+    attempts = _attempts(broken="loses 4.00 % against the teacher")
+    page = "\n\n".join(attempt_sections(_rows(make_report(), attempts)))
+    assert "in the end it loses 4.00 % against the teacher" in page
+
+
+def test_names_from_a_model_stay_text(make_report: Callable[..., Report]) -> None:
+    page = "\n\n".join(attempt_sections(_rows(make_report(), _attempts(name="<b>|x"))))
+    assert "<b>" not in page
+    assert "|x" not in page.replace("\\|x", "")
+
+
+def test_where_nothing_was_judged_there_is_no_section(make_report: Callable[..., Report]) -> None:
+    assert attempt_sections(make_report().rows) == []

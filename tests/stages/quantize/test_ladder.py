@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import pytest
+
+from edgedistill.core.judging import Judged
+from edgedistill.core.recipe import Quantize
+from edgedistill.core.report import Int8Check
+from edgedistill.core.stage import StageContext
+from edgedistill.stages.quantize import Quantization
+from edgedistill.stages.quantize.fidelity import FloatAnswers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgedistill.core.attempts import Attempts
+    from edgedistill.core.profile import QuantizationScheme
+    from edgedistill.data.dataset import Dataset
+
+    Chain = Callable[..., Path]
+    Scheme = Callable[..., QuantizationScheme]
+
+JUDGED_SAMPLES = 60
+
+
+@dataclass
+class Nearness:
+    """Holds where outputs are near the float model's; `rounded` makes figures alike."""
+
+    model: Path
+    dataset: Dataset
+    folder: Path
+    limit: float
+    rounded: int = 6
+    cut_off_at: int | None = None
+    called: str = "nearness"
+    files: list[bytes] = field(default_factory=list)
+
+    @cached_property
+    def answers(self) -> FloatAnswers:
+        self.folder.mkdir()
+        inputs = self.dataset.validation.batch(np.arange(JUDGED_SAMPLES))["input"]
+        samples = [{"input": one[None]} for one in inputs]
+        return FloatAnswers(self.model, samples, self.folder, threads=1)
+
+    def judge(self, model: Path) -> Judged:
+        self.files.append(model.read_bytes())
+        if len(self.files) == self.cut_off_at:
+            raise KeyboardInterrupt
+        distance = self.answers.beside(model).distance
+        broken = None if distance <= self.limit else "is too far away"
+        return Judged(round(max(0.0, 1.0 - distance), self.rounded), distance, broken)
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What came of one run of the stage."""
+
+    attempts: Attempts
+    check: Int8Check
+    judge: Nearness
+    model: Path
+
+    @property
+    def ways(self) -> list[str]:
+        return [one.way for one in self.attempts.tried]
+
+
+@pytest.fixture
+def climbing(digits: Dataset, scheme: Scheme, chain: Chain, tmp_path: Path) -> Callable[..., Climb]:
+    def run(
+        *,
+        limit: float,
+        blown: float = 1.0,
+        rounded: int = 6,
+        cut_off_at: int | None = None,
+        **config: object,
+    ) -> Climb:
+        own = tmp_path / str(len(list(tmp_path.iterdir())))
+        own.mkdir()
+        model = chain(own / "float.onnx", blown=blown)
+        judge = Nearness(model, digits, own / "answers", limit, rounded, cut_off_at)
+        quantize = Quantize.model_validate(config)
+        folder = own / "step"
+        folder.mkdir()
+        stage = Quantization(model, digits, quantize, scheme(), runs_here=True, judge=judge)
+        facts = stage.run(StageContext(folder)).facts
+        check = Int8Check.read(facts["check"], file="facts")
+        assert check.attempts is not None
+        assert check.attempts.judged == len(judge.files)
+        return Climb(check.attempts, check, judge, folder / "model.onnx")
+
+    return run
+
+
+def test_a_budget_that_plain_int8_keeps_costs_one_judgement(climbing: Callable[..., Climb]) -> None:
+    found = climbing(limit=0.5)
+    assert found.ways == ["plain"]
+    assert found.attempts.judged == 1
+    assert found.attempts.broken is None
+    assert found.check.int8_mac_share == 1.0
+
+
+def test_ways_are_tried_in_order_of_cost_and_only_what_helps_is_kept(
+    climbing: Callable[..., Climb],
+) -> None:
+    found = climbing(limit=0.0, methods=["bias-correction", "calibration"])
+    assert found.ways == ["plain", "calibration", "calibration", "calibration", "bias-correction"]
+    assert [one.detail for one in found.attempts.tried[1:4]] == [
+        "percentile",
+        "mean-squared-error",
+        "entropy",
+    ]
+    best = found.attempts.tried[0]
+    for one in found.attempts.tried[1:]:
+        assert one.figure is not None
+        assert best.figure is not None
+        assert one.gain == pytest.approx(one.figure - best.figure)
+        assert one.kept == ((one.figure, -one.distance) > (best.figure, -best.distance))
+        best = one if one.kept else best
+    assert not all(one.kept for one in found.attempts.tried)
+    assert found.attempts.broken == "is too far away"
+
+
+def test_of_equal_figures_the_nearer_outputs_are_kept(climbing: Callable[..., Climb]) -> None:
+    found = climbing(limit=0.0, rounded=0, methods=["calibration", "bias-correction"])
+    assert {one.figure for one in found.attempts.tried} == {1.0}
+    distances = [one.distance for one in found.attempts.tried]
+    assert found.attempts.kept[-1].distance == min(distances)
+
+
+def test_the_file_written_is_the_one_that_was_judged_best(climbing: Callable[..., Climb]) -> None:
+    found = climbing(limit=0.0, methods=["calibration", "bias-correction"])
+    pairs = zip(found.attempts.tried, found.judge.files, strict=True)
+    order = {one.distance: file for one, file in pairs}
+    assert found.model.read_bytes() == order[found.attempts.kept[-1].distance]
+
+
+def test_the_ladder_ends_as_soon_as_the_budget_holds(climbing: Callable[..., Climb]) -> None:
+    everything = climbing(limit=0.0, methods=["calibration", "bias-correction"])
+    distances = [one.distance for one in everything.attempts.tried]
+    assert everything.attempts.kept[-1].way == "bias-correction"
+    before = min(distances[:-1])
+    limit = (before + distances[-1]) / 2
+    found = climbing(limit=limit, methods=["calibration", "bias-correction", "fall-back"])
+    assert found.attempts.tried[-1].holds
+    assert found.ways[-1] == "bias-correction"
+    assert found.attempts.floating == ()
+
+
+def test_a_tensor_that_eight_bits_cannot_hold_falls_back_on_both_its_sides(
+    climbing: Callable[..., Climb],
+) -> None:
+    found = climbing(
+        limit=0.05, blown=3000.0, methods=["fall-back"], max_float_share=0.9, min_int8_share=1.0
+    )
+    plain, last = found.attempts.tried
+    assert not plain.holds
+    assert last.way == "fall-back"
+    assert last.holds
+    assert last.kept
+    assert {one.name for one in found.attempts.floating} == {"Conv Conv_2", "Conv Conv_4"}
+    assert found.check.float_operators == 2
+    assert found.check.int8_operators == 3
+    left = sum(one.mac_share for one in found.attempts.floating)
+    assert found.check.int8_mac_share == pytest.approx(1 - left)
+    graph = onnx.load_model(found.model).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    between = next(node for node in graph.node if node.name == "Conv_4").input[0]
+    assert makers[between].op_type == "Relu"  # no quantizer between the two
+    assert makers[makers[between].input[0]].name == "Conv_2"
+
+
+def test_a_fall_back_that_may_not_leave_enough_in_float_is_not_kept(
+    climbing: Callable[..., Climb],
+) -> None:
+    found = climbing(limit=0.05, blown=3000.0, methods=["fall-back"], max_float_share=0.35)
+    assert [one.kept for one in found.attempts.tried] == [True, False]
+    assert found.attempts.floating == ()
+    assert found.check.float_operators == 0
+    assert found.attempts.broken == "is too far away"
+
+
+def test_a_run_that_is_cut_off_leaves_no_model_and_the_next_gives_the_same_bytes(
+    climbing: Callable[..., Climb], tmp_path: Path
+) -> None:
+    config = {"limit": 0.05, "blown": 3000.0, "max_float_share": 0.9}
+    with pytest.raises(KeyboardInterrupt):
+        climbing(**config, cut_off_at=7)
+    assert not [file for file in tmp_path.glob("0/step/**/*") if file.is_file()]
+    first, second = climbing(**config), climbing(**config)
+    assert first.model.read_bytes() == second.model.read_bytes()
+    assert first.attempts == second.attempts
