@@ -5,7 +5,7 @@ A recipe is data. Code enters at one marked place only: a source that begins wit
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -122,11 +122,33 @@ RESERVED = ("teacher", "teacher.onnx")
 """What no student may be called: the teacher stands beside the students in every report."""
 
 
-class Prune(Strict):
-    """Whole channels are removed by dependency groups, then the network recovers."""
+GoalName = Literal[
+    "macs_ratio", "parameters_ratio", "max_size_mb", "max_peak_memory_mb", "target_latency_ms"
+]
+"""What pruning can be asked to reach."""
+GOALS: tuple[GoalName, ...] = get_args(GoalName)
 
-    macs_ratio: float = Field(gt=0, lt=1)
-    """Multiply-accumulates to keep, as a share of the distilled network's."""
+
+class Prune(Strict):
+    """Whole channels are removed by dependency groups, then the network recovers.
+
+    Exactly one goal is given: a number that the user has.
+    """
+
+    macs_ratio: float | None = Field(default=None, gt=0, lt=1)
+    """Goal: multiply-accumulates to keep, as a share of the distilled network's."""
+    parameters_ratio: float | None = Field(default=None, gt=0, lt=1)
+    """Goal: parameters to keep, as a share of the distilled network's."""
+    max_size_mb: float | None = Field(default=None, gt=0)
+    """Goal: size of the ONNX file as it ships (10^6 bytes), which may be its int8 twin's."""
+    max_peak_memory_mb: float | None = Field(default=None, gt=0)
+    """Goal: what one inference adds to the memory of a process (10^6 bytes), as it ships."""
+    target_latency_ms: float | None = Field(default=None, gt=0)
+    """Goal: median latency of one inference on the target, of the network as it ships, which may
+    be its int8 twin. Measured where the device is at hand, else estimated."""
+    priced_networks: int = Field(default=16, ge=1, le=1024)
+    """Of goals that are a size, a memory or a latency: how many networks with one part narrowed
+    are exported and priced for the table that the search starts from. More see finer."""
     importance: Literal["magnitude"] = "magnitude"
     """What makes a channel worth keeping: the L2 norm of its group's weights."""
     round_to: int = Field(default=8, ge=1)
@@ -137,6 +159,28 @@ class Prune(Strict):
     """Names of layers that must not be touched; the output layer never is."""
     recover: Distill = Distill(train=Training(epochs=5, learning_rate=1e-3))
     """How the pruned network recovers, from the same teacher's answers."""
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> Self:
+        given = [name for name in GOALS if getattr(self, name) is not None]
+        if not given:
+            raise ValueError(f"has no goal. Give one of: {', '.join(GOALS)}")
+        if len(given) > 1:
+            raise ValueError(
+                f"has {len(given)} goals: {', '.join(given)}. Keep one, and set the others to null "
+                "where a target differs from the recipe"
+            )
+        return self
+
+    @property
+    def goal(self) -> GoalName:
+        """What is asked for."""
+        return next(name for name in GOALS if getattr(self, name) is not None)
+
+    @property
+    def asked(self) -> float:
+        """The goal's number, in the unit of its name."""
+        return float(getattr(self, self.goal))
 
 
 class Export(Strict):

@@ -5,6 +5,8 @@ The cost is a function that is handed in, so that another one (a latency) drops 
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     Widths = tuple[int, ...]
     Cost = Callable[[Widths], int]
 
+_LEAST_SHARE = 1e-9
+"""Stands for a share of nothing, so that it has a logarithm."""
 BISECTIONS = 30
 """Halvings of the pruning ratio: below one part in 10^9, finer than any layer's width."""
 
@@ -47,6 +51,40 @@ def widths_at(levers: Sequence[Lever], ratio: float, limits: Limits) -> Widths:
 def narrowest(levers: Sequence[Lever], limits: Limits) -> Widths:
     """Units that stay in each lever of the smallest network there is."""
     return tuple(lever.narrowest(limits) for lever in levers)
+
+
+def kept_shares(lever: Lever) -> tuple[float, ...]:
+    """The share of a lever's importance that stays when 0, 1, ... all of its units stay.
+
+    The worthiest stay. Scores below the least are counted from there, so that shares rise with
+    the width; where all are alike, or nothing is worth anything, each unit is worth the same.
+    """
+    lowest = min(0.0, *lever.scores)
+    worth = sorted((score - lowest for score in lever.scores), reverse=True)
+    whole = math.fsum(worth)
+    if not 0.0 < whole < math.inf:
+        return tuple(max(_LEAST_SHARE, kept / lever.units) for kept in range(lever.units + 1))
+    sums = itertools.accumulate(worth, initial=0.0)
+    return (
+        *(
+            min(1.0, max(_LEAST_SHARE, part / whole))
+            for part in itertools.islice(sums, lever.units)
+        ),
+        1.0,
+    )
+
+
+def lever_weights(levers: Sequence[Lever]) -> list[float]:
+    """How much each lever's units are worth against those of its scope; 1 where nobody can tell."""
+    means = [math.fsum(lever.scores) / lever.units for lever in levers]
+    weights = []
+    for lever, mean in zip(levers, means, strict=True):
+        peers = [
+            other for one, other in zip(levers, means, strict=True) if one.scope == lever.scope
+        ]
+        usual = math.fsum(peers) / len(peers)
+        weights.append(mean / usual if usual > 0 and mean > 0 else 1.0)
+    return weights
 
 
 def largest_within(

@@ -1,41 +1,52 @@
-"""Pruning whole channels to a share of the network's multiply-accumulates."""
+"""Pruning whole channels until a network costs what was asked, and proving it."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from edgedistill.core.stage import StageContext, StageResult
+from edgedistill.core.strict import plain
 from edgedistill.errors import PromiseError
 from edgedistill.models.network import Network, load, save
 from edgedistill.models.signature import logits
+from edgedistill.stages.prune.accuracy import BATCH, validation_accuracy, validation_inputs
 from edgedistill.stages.prune.cuts import cut, layer_widths
 from edgedistill.stages.prune.macs import count_macs, count_parameters
 from edgedistill.stages.prune.plan import plan
-from edgedistill.tasks.evaluation import evaluate
+from edgedistill.stages.prune.widths import read_searched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
+    from edgedistill.core.pruned import Pruned
     from edgedistill.core.recipe import Prune
     from edgedistill.data.dataset import Dataset
     from edgedistill.models.sources import Live
     from edgedistill.stages.prune.cuts import Cuts
 
-BATCH = 256
 _REMEDY = "This is a fault in edgedistill or in how the network is built; please report it"
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What to cut, what stays untouched and why, and how that was found."""
+
+    cuts: Cuts
+    untouched: dict[str, str]
+    account: Pruned
+
+
+@dataclass(frozen=True)
 class Pruning:
-    """Removes whole channels and attention heads until the MACs are what was asked.
+    """Removes whole channels and attention heads until the cost is what was asked.
 
     Attributes:
         network: What is pruned; it stays as it is.
@@ -43,6 +54,7 @@ class Pruning:
         config: How much is pruned, and what is kept.
         base: The folder relative paths of the network's source are resolved against.
         live: Modules handed in, where the source is `live:`.
+        searched: The folder of a `WidthSearch`, where the goal's cost had to be asked for.
     """
 
     network: Network
@@ -50,6 +62,7 @@ class Pruning:
     config: Prune
     base: Path
     live: Live | None = None
+    searched: Path | None = None
 
     def run(self, context: StageContext) -> StageResult:
         """Prunes, writes the network, and proves the promise on what was written.
@@ -62,17 +75,17 @@ class Pruning:
         torch.set_num_threads(context.threads)
         signature = self.network.signature
         before = copy.deepcopy(self.network.module).eval().requires_grad_(requires_grad=True)
-        accuracy_before = self._accuracy(before)
-        planned = plan(before, signature, self.config, context.progress)
-        pruned = cut(before, signature, planned.cuts)
-        save(self._described(pruned, planned.cuts), context.folder)
+        accuracy_before = validation_accuracy(before, signature, self.dataset)
+        found = self._found(before, context)
+        pruned = cut(before, signature, found.cuts)
+        save(self._described(pruned, found.cuts), context.folder)
         written = load(
             context.folder, model=self.network.model, base=self.base, live=self.live
         ).module
         self._prove_equal(pruned, written)
         macs_before = count_macs(before, signature.zeros())
         macs_after = count_macs(written, signature.zeros())
-        self._prove_smaller(macs_before, macs_after)
+        self._prove_narrow(written, found.account)
         return StageResult(
             facts={
                 "macs_before": macs_before,
@@ -81,13 +94,23 @@ class Pruning:
                 "parameters_before": count_parameters(before),
                 "parameters_after": count_parameters(written),
                 "accuracy_before": accuracy_before,
-                "accuracy_after": self._accuracy(written),
+                "accuracy_after": validation_accuracy(written, signature, self.dataset),
                 "widths": _widths(before, written),
-                "attention_heads": dict(planned.cuts.attention_heads),
-                "untouched": {item.layer: item.reason for item in planned.untouched},
-                "history_length": len(self.network.history) + len(planned.cuts.history),
+                "attention_heads": dict(found.cuts.attention_heads),
+                "untouched": found.untouched,
+                "history_length": len(self.network.history) + len(found.cuts.history),
+                "search": plain(found.account),
             }
         )
+
+    def _found(self, module: nn.Module, context: StageContext) -> _Found:
+        """What to cut: as it was searched before, or searched now where it is only counted."""
+        if self.searched is not None:
+            searched = read_searched(self.searched)
+            return _Found(searched.cuts, searched.untouched, searched.account)
+        planned = plan(module, self.network.signature, self.config, context.progress)
+        untouched = {item.layer: item.reason for item in planned.untouched}
+        return _Found(planned.cuts, untouched, planned.account)
 
     def _described(self, pruned: nn.Module, cuts: Cuts) -> Network:
         """The pruned network with everything that was ever cut from it."""
@@ -100,7 +123,8 @@ class Pruning:
 
     def _prove_equal(self, pruned: nn.Module, written: nn.Module) -> None:
         """The network made again from its source must answer bit for bit as the pruned one."""
-        sample = self._inputs(np.arange(min(BATCH, len(self.dataset.validation))))
+        indices = np.arange(min(BATCH, len(self.dataset.validation)))
+        sample = validation_inputs(self.network.signature, self.dataset, indices)
         with torch.no_grad():
             expected, found = logits(pruned, sample), logits(written, sample)
         shape = (len(expected), self.network.signature.classes)
@@ -112,32 +136,21 @@ class Pruning:
                 remedy=_REMEDY,
             )
 
-    def _prove_smaller(self, before: int, after: int) -> None:
-        if not after <= self.config.macs_ratio * before:
+    def _prove_narrow(self, written: nn.Module, account: Pruned) -> None:
+        """The written network must count what the search counted, and no more than was asked."""
+        taken = account.taken
+        macs = count_macs(written, self.network.signature.zeros())
+        found = {"MACs": macs, "parameters": count_parameters(written)}
+        limit = found.get(account.unit, 0) <= account.limit
+        if not limit or found != {"MACs": taken.macs, "parameters": taken.parameters}:
             raise PromiseError(
                 stage="prune",
-                promised=f"at most {self.config.macs_ratio:g} of {before} MACs",
-                found=f"{after} MACs in the network that was written",
+                promised=f"{taken.macs} MACs and {taken.parameters} parameters, and at most "
+                f"{account.limit:g} {account.unit}",
+                found=f"{found['MACs']} MACs and {found['parameters']} parameters in the network "
+                "that was written",
                 remedy=_REMEDY,
             )
-
-    def _accuracy(self, module: nn.Module) -> float:
-        """Accuracy on the validation split."""
-        split = self.dataset.validation
-        answers: list[np.ndarray[Any, Any]] = []
-        with torch.no_grad():
-            for start in range(0, len(split), BATCH):
-                indices = np.arange(start, min(start + BATCH, len(split)))
-                answers.append(logits(module, self._inputs(indices)).numpy())
-        names = self.dataset.class_names
-        return evaluate(np.concatenate(answers), split.labels, split.groups, names).accuracy
-
-    def _inputs(self, indices: np.ndarray[Any, Any]) -> dict[str, torch.Tensor]:
-        dtypes = self.network.signature.dtypes
-        return {
-            name: torch.from_numpy(values).to(getattr(torch, dtypes.get(name, "float32")))
-            for name, values in self.dataset.validation.batch(indices).items()
-        }
 
 
 def _widths(before: nn.Module, after: nn.Module) -> dict[str, list[int]]:
