@@ -12,7 +12,7 @@ from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
 from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, reason_of
-from edgedistill.app.learned import learned
+from edgedistill.app.learned import learned, pruned
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import runs_here
@@ -81,6 +81,7 @@ def assemble(
         choice=choice,
         students=students,
         learning=learned(target, road.plan, finished),
+        pruning=pruned(branches, road.plan, finished),
         conditions=clerk.samples.conditions if clerk.samples else None,
         class_names=clerk.dataset.class_names,
         preprocessing=plain(clerk.dataset.preprocessing),

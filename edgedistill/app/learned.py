@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.core.evidence import Quantity
 from edgedistill.core.learned import Curation, Feedback, LearningStep
+from edgedistill.core.pruned import Pruned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from edgedistill.app.pipeline import Finished
     from edgedistill.app.plan import Plan, PlannedStep
+    from edgedistill.app.road import Branch
 
 _NAMES = ("teacher", "answers", "curate", "distill", "recover", "feedback")
 
@@ -29,6 +31,25 @@ def learned(target: str, plan: Plan, finished: Finished) -> tuple[LearningStep, 
         for step in plan.steps
         if step.name in _NAMES and target in step.targets
     )
+
+
+def pruned(branches: Iterable[Branch], plan: Plan, finished: Finished) -> tuple[Pruned, ...]:
+    """How each student that was pruned came by its widths.
+
+    Args:
+        branches: The students of one target.
+        plan: The plan of the run.
+        finished: Its stored steps.
+    """
+    found = []
+    for branch in branches:
+        step: PlannedStep | None = branch.exports.get("pruned")
+        while step is not None and step.name != "prune":
+            step = plan.find(step.inputs["network"])
+        if step is not None:
+            document = {**finished.facts(step)["search"], "student": branch.student}
+            found.append(Pruned.read(document, file=step.name))
+    return tuple(found)
 
 
 def _learned(step: PlannedStep, facts: Mapping[str, Any]) -> LearningStep:

@@ -10,6 +10,7 @@ from edgedistill import models
 from edgedistill.app.adoption import Adoption
 from edgedistill.app.asked_teacher import AskedTeacherRoad
 from edgedistill.app.lessons import ROOMS, LessonRoad, schedule
+from edgedistill.core.pruned import UNITS
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
 from edgedistill.stages.curate import Curation
@@ -173,13 +174,16 @@ class LearningRoad:
             start=None,
         )
 
-    def pruned(self, target: str, config: Prune, base: PlannedStep) -> PlannedStep:
+    def pruned(
+        self, target: str, config: Prune, base: PlannedStep, searched: PlannedStep | None = None
+    ) -> PlannedStep:
         """The pruned and recovered network.
 
         Args:
             target: The target that needs it.
             config: How much is pruned and how the network recovers.
             base: The network to prune.
+            searched: The step that found the widths, where the goal's cost had to be asked for.
         """
 
         def make(folders: Mapping[str, Path]) -> Pruning:
@@ -189,13 +193,15 @@ class LearningRoad:
                 config=config,
                 base=Path(),
                 live=self.networks.live,
+                searched=folders.get("widths"),
             )
 
+        inputs = {"data": self.data(target), "network": base}
         pruned = self.plan.add(
             "prune",
-            f"prune: {self.called}whole channels, to {config.macs_ratio:g} of the MACs",
+            f"prune: {self.called}whole channels, to {goal_title(config)}",
             config={key: value for key, value in plain(config).items() if key != "recover"},
-            inputs={"data": self.data(target), "network": base},
+            inputs=inputs if searched is None else {**inputs, "widths": searched},
             code=("data", "models", "tasks", "stages/prune"),
             make=make,
             target=target,
@@ -221,3 +227,10 @@ class LearningRoad:
             f"{schedule(config)}",
             start=pruned,
         )
+
+
+def goal_title(config: Prune) -> str:
+    """What pruning is to reach, in a few words."""
+    if config.goal.endswith("_ratio"):
+        return f"{config.asked:g} of the {UNITS[config.goal]}"
+    return f"{config.goal} {config.asked:g}"

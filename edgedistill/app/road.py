@@ -9,6 +9,7 @@ from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.learning import LearningRoad
 from edgedistill.app.plan import Plan
 from edgedistill.app.shipping import ShippingRoad
+from edgedistill.app.width_road import WidthRoad
 from edgedistill.core.stage import Alone
 
 if TYPE_CHECKING:
@@ -140,7 +141,9 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
     if resolved.recipe.student is not None:
         networks["distilled"] = learning.student(name, stages.distill)
     if stages.prune is not None:
-        networks["pruned"] = learning.pruned(name, stages.prune, tuple(networks.values())[-1])
+        whole = tuple(networks.values())[-1]
+        widths = WidthRoad(name, resolved, learning, shipping.plan).searched(stages.prune, whole)
+        networks["pruned"] = learning.pruned(name, stages.prune, whole, widths)
     exports = {step: shipping.export(step, network) for step, network in networks.items()}
     predictions: dict[Step, PlannedStep] = (
         {"teacher": learning.asked(name).verdicts()} if asked else {}

@@ -46,6 +46,8 @@ class Pruned(Strict):
     """Of every cost here, for instance ms or MB."""
     unpruned: Quantity
     """Cost of the network before pruning."""
+    units: dict[str, int]
+    """Units of every part before pruning, by its leading layer."""
     candidates: tuple[Candidate, ...] = Field(strict=False, min_length=1)
     """Every network that was priced, the cheapest first."""
     chosen: int = Field(ge=0)

@@ -11,6 +11,7 @@ from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Conditions, Quantity
 from edgedistill.core.learned import LearningStep
 from edgedistill.core.learning import Fraction
+from edgedistill.core.pruned import Pruned
 from edgedistill.core.strict import Strict
 
 Step = Literal["teacher", "distilled", "pruned", "int8"]
@@ -173,6 +174,8 @@ class Report(Strict):
     """All students in the recipe's order, where there are several; else empty."""
     learning: tuple[LearningStep, ...] = Field(default=(), strict=False)
     """Every step in which one of the networks learned, in their order."""
+    pruning: tuple[Pruned, ...] = Field(default=(), strict=False)
+    """How each network that was pruned came by its widths."""
     conditions: Conditions | None
     """Of the latency measurement; absent where there was none."""
     class_names: tuple[str, ...] = Field(strict=False)

@@ -13,6 +13,7 @@ from edgedistill.render.attempts import attempt_sections
 from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
+from edgedistill.render.pruning import pruning_sections
 
 if TYPE_CHECKING:
     from edgedistill.core.evidence import Quantity
@@ -30,6 +31,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *_waterfall(report),
         *_takes(report),
         *learning_sections(report.learning),
+        *pruning_sections(report),
         *_damage(report),
         *_choice(report),
         *_int8(report),

@@ -76,6 +76,7 @@ def account(
         limit=limit,
         unit=UNITS[config.goal],
         unpruned=unpruned,
+        units=found.named(found.whole),
         candidates=tuple(
             Candidate(
                 widths=found.named(widths),

@@ -80,7 +80,8 @@ def _undominated(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
     order = np.lexsort((-values, costs))
     ranked = values[order]
     best_before = np.maximum.accumulate(np.concatenate(([-np.inf], ranked[:-1])))
-    return order[ranked > best_before]
+    found: np.ndarray = order[ranked > best_before]
+    return found
 
 
 def _thinned(costs: np.ndarray, places: np.ndarray, states: int) -> np.ndarray:
@@ -91,7 +92,8 @@ def _thinned(costs: np.ndarray, places: np.ndarray, states: int) -> np.ndarray:
     steps = np.floor((along - along[0]) / (along[-1] - along[0]) * (states - 1)).astype(np.int64)
     last_of_step = np.append(steps[1:] != steps[:-1], True)
     last_of_step[0] = True  # the cheapest of all stays reachable
-    return places[last_of_step]
+    found: np.ndarray = places[last_of_step]
+    return found
 
 
 def _widths(

@@ -6,7 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ BATCH = 8
 class Batch(Strict):
     """Networks that were priced side by side."""
 
-    widths: tuple[tuple[int, ...], ...] = Field(strict=False)
+    widths: tuple[Annotated[tuple[int, ...], Field(strict=False)], ...] = Field(strict=False)
     """Units left in each lever, of each network."""
     prices: Prices
 

@@ -39,7 +39,7 @@ def probes(levers: Sequence[Lever], limits: Limits, *, networks: int) -> tuple[W
     for at, lever in enumerate(levers):
         narrower = allowed_widths(lever, limits)[:-1]
         count = min(each, len(narrower))
-        places = {round(step * len(narrower) / count) for step in range(count)}
+        places = {step * len(narrower) // count for step in range(count)}
         found += [(*whole[:at], narrower[place], *whole[at + 1 :]) for place in sorted(places)]
     return tuple(found)
 

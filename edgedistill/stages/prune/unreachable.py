@@ -50,12 +50,12 @@ def unreachable(found: Survey, config: Prune, reach: Reach, *, unpruned: float) 
 
 def _relaxed(config: Prune) -> Mapping[str, Prune]:
     """The recipe without each of its limits."""
-    keep = {f"keep {', '.join(config.keep)}": {"keep": ()}} if config.keep else {}
     changes: dict[str, dict[str, object]] = {
         f"round_to {config.round_to}": {"round_to": 1},
         f"max_channel_ratio {config.max_channel_ratio:g}": {"max_channel_ratio": 1 - 1e-6},
-        **keep,
     }
+    if config.keep:
+        changes[f"keep {', '.join(config.keep)}"] = {"keep": ()}
     return {name: config.model_copy(update=update) for name, update in changes.items()}
 
 

@@ -1,0 +1,114 @@
+"""How pruned networks came by their widths, as Markdown: the front, the choice and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgedistill.render import figures
+from edgedistill.render.escaping import table, told
+from edgedistill.units import format_count, format_percent
+
+if TYPE_CHECKING:
+    from edgedistill.core.evidence import Quantity
+    from edgedistill.core.pruned import Candidate, Pruned
+    from edgedistill.core.report import Report
+
+_MOST_ROWS = 16
+
+
+def pruning_sections(report: Report) -> list[str]:
+    """The search for widths of each network that was pruned; nothing where none was."""
+    if not report.pruning:
+        return []
+    sections = ["## How it came by its widths"]
+    for search in report.pruning:
+        sections += _search(search, report, several=len(report.pruning) > 1)
+    return sections
+
+
+def _search(search: Pruned, report: Report, *, several: bool) -> list[str]:
+    who = f"{told(search.student)}: " if several else ""
+    taken = search.taken
+    reached = "reached" if search.reached else "the nearest found"
+    head = ("Network", "Cost", "As", "Importance kept", "MACs", "Accuracy before recovery")
+    rows = [
+        _row(_name(place, search), search.candidates[place], search.unit)
+        for place in _shown(search)
+    ]
+    changed = _changed(search)
+    return [
+        f"{who}asked was `{search.goal}` {search.asked:g}, {reached}: "
+        f"{_cost(taken.cost, search.unit)}, {format_percent(_share(search))} of the unpruned "
+        f"network's {_cost(search.unpruned, search.unit)}. {told(search.reason)}.",
+        table(head, rows),
+        f"{len(search.candidates)} networks were priced; shown are those on the front, which no "
+        "cheaper one matches in kept importance. Kept importance is the geometric mean over all "
+        f"parts of the share that stays. {told(taken.cost.method)}.",
+        *([f"Units left: {told(changed)}."] if changed else []),
+        *_other_form(search, report),
+    ]
+
+
+def _row(name: str, one: Candidate, unit: str) -> tuple[str, ...]:
+    accuracy = figures.ABSENT if one.accuracy is None else format_percent(one.accuracy)
+    return (
+        name,
+        _cost(one.cost, unit),
+        told(one.form),
+        format_percent(one.kept_importance),
+        format_count(one.macs),
+        accuracy,
+    )
+
+
+def _name(place: int, search: Pruned) -> str:
+    if place == search.chosen:
+        return f"**{place + 1}, taken**"
+    if place == search.wider:
+        return f"{place + 1}, next wider"
+    if place == search.narrower:
+        return f"{place + 1}, next narrower"
+    return f"{place + 1}"
+
+
+def _shown(search: Pruned) -> list[int]:
+    """The front with the choice and its neighbours; of a long front those nearest the choice."""
+    named = {search.chosen, search.wider, search.narrower} - {None}
+    front = [place for place, one in enumerate(search.candidates) if one.on_front]
+    front.sort(key=lambda place: (abs(place - search.chosen), place))
+    return sorted({place for place in (*named, *front[:_MOST_ROWS]) if place is not None})
+
+
+def _cost(cost: Quantity, unit: str) -> str:
+    if unit == "ms":
+        return figures.milliseconds(cost)
+    if unit == "MB":
+        return figures.megabytes(cost)
+    return f"{format_count(cost.value)} {unit}"
+
+
+def _share(search: Pruned) -> float:
+    return search.taken.cost.value / search.unpruned.value
+
+
+def _changed(search: Pruned) -> str:
+    """The parts that were narrowed."""
+    return ", ".join(
+        f"{layer} {kept} of {search.units[layer]}"
+        for layer, kept in search.taken.widths.items()
+        if kept < search.units[layer]
+    )
+
+
+def _other_form(search: Pruned, report: Report) -> list[str]:
+    """Says where another form ships than the one whose price was searched for."""
+    ships = report.shipped().precision
+    mine = report.choice.student in (None, search.student)
+    if search.unit in ("MACs", "parameters") or not mine or ships == search.taken.form:
+        return []
+    if report.choice.step not in ("pruned", "int8"):
+        return []
+    return [
+        f"**It ships as {ships}, but its cost was searched for as {told(search.taken.form)}**: "
+        "what was asked for need not hold. Why it ships so stands below."
+    ]
