@@ -45,7 +45,7 @@ def _search(search: Pruned, report: Report, *, several: bool) -> list[str]:
         "cheaper one matches in kept importance. Kept importance is the geometric mean over all "
         f"parts of the share that stays. {told(taken.cost.method)}.",
         *([f"Units left: {told(changed)}."] if changed else []),
-        *_other_form(search, report),
+        *_shipped(search, report),
     ]
 
 
@@ -100,15 +100,26 @@ def _changed(search: Pruned) -> str:
     )
 
 
-def _other_form(search: Pruned, report: Report) -> list[str]:
-    """Says where another form ships than the one whose price was searched for."""
-    ships = report.shipped().precision
-    mine = report.choice.student in (None, search.student)
-    if search.unit in ("MACs", "parameters") or not mine or ships == search.taken.form:
+def _shipped(search: Pruned, report: Report) -> list[str]:
+    """What became of it in the model that ships, where that is pruned and the cost was searched."""
+    counts = search.unit in ("MACs", "parameters")
+    other = report.choice.student not in (None, search.student)
+    if counts or other or report.choice.step not in ("pruned", "int8"):
         return []
-    if report.choice.step not in ("pruned", "int8"):
-        return []
-    return [
-        f"**It ships as {ships}, but its cost was searched for as {told(search.taken.form)}**: "
-        "what was asked for need not hold. Why it ships so stands below."
-    ]
+    row = report.shipped()
+    figure = {
+        "target_latency_ms": row.latency.p50_ms if row.latency else None,
+        "max_size_mb": row.size_mb,
+        "max_peak_memory_mb": row.peak_memory_mb,
+    }.get(search.goal)
+    lines = []
+    if figure is not None:
+        share = format_percent(figure.value / search.limit)
+        lines.append(f"As it ships: {_cost(figure, search.unit)}, {share} of what was asked.")
+    if row.precision != search.taken.form:
+        lines.append(
+            f"**It ships as {row.precision}, but its cost was searched for as "
+            f"{told(search.taken.form)}**: what was asked need not hold. Why it ships so stands "
+            "below."
+        )
+    return lines
