@@ -129,6 +129,9 @@ GoalName = Literal[
 GOALS: tuple[GoalName, ...] = get_args(GoalName)
 
 
+ImportanceName = Literal["magnitude", "taylor", "batch-norm-scale", "hessian", "activation"]
+
+
 class Prune(Strict):
     """Whole channels are removed by dependency groups, then the network recovers.
 
@@ -149,8 +152,20 @@ class Prune(Strict):
     priced_networks: int = Field(default=16, ge=1, le=1024)
     """Of goals that are a size, a memory or a latency: how many networks with one part narrowed
     are exported and priced for the table that the search starts from. More see finer."""
-    importance: Literal["magnitude"] = "magnitude"
-    """What makes a channel worth keeping: the L2 norm of its group's weights."""
+    importance: ImportanceName = "magnitude"
+    """What makes a channel worth keeping: the L2 norm of its weights (magnitude), the change of
+    the loss without it to first order (taylor), the scale of its batch norm (batch-norm-scale),
+    its weights by the loss's curvature (hessian), or how much of what the next layers read it is
+    (activation)."""
+    importance_samples: int = Field(default=256, ge=1)
+    """Training samples on which taylor, hessian and activation look; evenly spaced, always the
+    same."""
+    scope: Literal["global", "local"] = "global"
+    """global: channels are ranked against those of all layers of the same structure, so that some
+    layers lose more than others; local: each layer loses the same share."""
+    rounds: int = Field(default=1, ge=1, le=100)
+    """1: importance is told once, on the whole network. More: it is told anew each time that
+    another part of the channels is gone."""
     round_to: int = Field(default=8, ge=1)
     """Channel counts are multiples of this."""
     max_channel_ratio: float = Field(default=0.9, gt=0, lt=1)

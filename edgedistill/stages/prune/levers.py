@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
@@ -94,7 +94,12 @@ class Untouched:
 
 
 def find_levers(
-    graph: Any, *, keep: Collection[nn.Module], round_to: int, score: Score
+    graph: Any,
+    *,
+    keep: Collection[nn.Module],
+    round_to: int,
+    score: Score,
+    scope: Literal["global", "local"] = "global",
 ) -> tuple[tuple[Lever, ...], tuple[Untouched, ...]]:
     """All levers of a network, and the layers that are none.
 
@@ -103,6 +108,7 @@ def find_levers(
         keep: Layers that must keep their outputs.
         round_to: Channel counts are multiples of this.
         score: Scores a whole group, one number a channel; None where it cannot.
+        scope: Whether levers of one structure are ranked together, or each by itself.
     """
     attentions = find_attention(graph)
     levers: list[Lever] = []
@@ -125,7 +131,7 @@ def find_levers(
                 layer=layer,
                 members=members,
                 scores=_unit_scores(scores, members),
-                scope=("heads",) if heads else _structure(graph, group),
+                scope=(layer,) if scope == "local" else _scope(graph, group, heads),
                 step=1 if heads else round_to // math.gcd(round_to, len(members[0])),
                 attention=heads,
             )
@@ -214,8 +220,10 @@ def _unit_scores(scores: torch.Tensor, members: tuple[tuple[int, ...], ...]) -> 
     return tuple(float(values[list(unit)].mean()) for unit in members)
 
 
-def _structure(graph: Any, group: Any) -> tuple[str, ...]:
+def _scope(graph: Any, group: Any, heads: tuple[Attention, ...]) -> tuple[str, ...]:
     """The kinds of nodes in the group, in order: equal for layers that play the same part."""
+    if heads:
+        return ("heads",)
     return tuple(
         f"{type(dep.target.module).__name__}:"
         f"{'out' if graph.is_out_channel_pruning_fn(dep.handler) else 'in'}"
