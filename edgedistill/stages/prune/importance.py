@@ -43,11 +43,13 @@ def importance(kind: ImportanceName, graph: Any = None, samples: Samples | None 
     Raises:
         ValueError: If a measure lacks what it needs.
     """
-    if kind in _ON_WEIGHTS:
-        return _ON_WEIGHTS[kind]()
+    if kind == "magnitude":
+        return magnitude()
+    if kind == "batch-norm-scale":
+        return _or_magnitude(batch_norm_scale())
     if graph is None or samples is None:
         raise ValueError(f"{kind} needs the graph and samples")
-    return _ON_SAMPLES[kind](graph, samples)
+    return _or_magnitude(_ON_SAMPLES[kind](graph, samples))
 
 
 def magnitude() -> Score:
@@ -65,17 +67,11 @@ def magnitude() -> Score:
 def batch_norm_scale() -> Score:
     """The absolute scale of a channel's batch norms, the mean over coupled layers.
 
-    Network Slimming, Liu et al. 2017, arXiv 1708.06519, section 3. A group without a batch norm
-    is scored by magnitude; no group of another structure is ranked with it.
+    Network Slimming, Liu et al. 2017, arXiv 1708.06519, section 3.
     """
     import torch_pruning
 
-    scale, fallback = torch_pruning.importance.BNScaleImportance(), magnitude()
-
-    def score(group: Any) -> torch.Tensor | None:
-        scores: torch.Tensor | None = scale(group)
-        return fallback(group) if scores is None else scores
-
+    score: Score = torch_pruning.importance.BNScaleImportance()
     return score
 
 
@@ -140,15 +136,26 @@ def activation(graph: Any, samples: Samples) -> Score:
     return score
 
 
-_ON_WEIGHTS: dict[str, Callable[[], Score]] = {
-    "magnitude": magnitude,
-    "batch-norm-scale": batch_norm_scale,
-}
 _ON_SAMPLES: dict[str, Callable[[Any, Samples], Score]] = {
     "taylor": taylor,
     "hessian": hessian,
     "activation": activation,
 }
+
+
+def _or_magnitude(measure: Score) -> Score:
+    """The measure, and magnitude for groups it says nothing about (without a batch norm, a reader).
+
+    So every measure sees the same levers. Only groups of one structure are ranked together, and
+    they are scored alike.
+    """
+    fallback = magnitude()
+
+    def score(group: Any) -> torch.Tensor | None:
+        scores = measure(group)
+        return fallback(group) if scores is None else scores
+
+    return score
 
 
 def _at(values: torch.Tensor, roots: list[int], group: Any) -> torch.Tensor:

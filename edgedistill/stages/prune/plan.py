@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgedistill.models.signature import Signature
     from edgedistill.stages.prune.cuts import Cuts
     from edgedistill.stages.prune.levers import Untouched
+    from edgedistill.stages.prune.samples import Samples
     from edgedistill.stages.prune.search import Widths
     from edgedistill.stages.prune.survey import Survey
 
@@ -41,7 +42,14 @@ class Plan:
     account: Pruned
 
 
-def plan(module: nn.Module, signature: Signature, config: Prune, progress: Progress) -> Plan:
+def plan(
+    module: nn.Module,
+    signature: Signature,
+    config: Prune,
+    progress: Progress,
+    *,
+    samples: Samples,
+) -> Plan:
     """The cuts that leave the largest network within a share of MACs or parameters.
 
     Args:
@@ -49,11 +57,12 @@ def plan(module: nn.Module, signature: Signature, config: Prune, progress: Progr
         signature: What it takes.
         config: The goal, `macs_ratio` or `parameters_ratio`, and the limits.
         progress: Shows the search.
+        samples: What the network is shown, where importance asks for it.
 
     Raises:
         InputError: If a layer to keep does not exist, or the goal cannot be reached.
     """
-    found = survey(module, signature, config)
+    found = survey(module, signature, config, samples)
     require_cuttable(found)
     unpruned = counted(module, signature, config)
     tried: dict[Widths, Tried] = {}

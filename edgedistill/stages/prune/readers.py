@@ -58,7 +58,7 @@ def input_effects(module: nn.Module, samples: Samples) -> Seen:
                 effects[layer] = effects[layer] + effect if layer in effects else effect
 
             if values.requires_grad:
-                values.register_hook(keep)
+                values.register_hook(keep)  # type: ignore[no-untyped-call]
 
         with _watched(module, watch), torch.enable_grad():
             loss = total_loss(module, inputs, labels)
@@ -94,13 +94,16 @@ def read_energies(layer: nn.Module) -> torch.Tensor:
     Returns:
         [input channels].
     """
-    weight = layer.weight.detach().double() ** 2
     if isinstance(layer, nn.Linear):
-        return weight.sum(0)
+        return (layer.weight.detach().double() ** 2).sum(0)
+    if not isinstance(layer, nn.modules.conv._ConvNd):
+        raise TypeError(f"{type(layer).__name__} reads no channels")
+    weight = layer.weight.detach().double() ** 2
     if layer.transposed:
         return weight.flatten(1).sum(1)
     outputs = len(weight) // layer.groups
-    return weight.flatten(2).sum(2).unflatten(0, (layer.groups, outputs)).sum(1).flatten()
+    by_group: torch.Tensor = weight.flatten(2).sum(2).reshape(layer.groups, outputs, -1)
+    return by_group.sum(1).flatten()
 
 
 def _per_channel(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:

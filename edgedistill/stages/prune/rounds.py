@@ -7,7 +7,8 @@ that any search for widths can take them. Nothing is trained between the rounds.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgedistill.stages.prune.search import widths_at
@@ -28,7 +29,7 @@ def scored_in_rounds(
     """The levers, their units scored when their turn to go comes near.
 
     In round k of n the share (k - 1) / n of all units is gone, the least worthy first. A unit
-    that is gone keeps the score it went with; one that stays is worth at least that much.
+    that is gone keeps the score it went with; what stays is worth more than all that is gone.
 
     Args:
         levers: Scored once, on the whole network.
@@ -39,19 +40,40 @@ def scored_in_rounds(
     for turn in range(1, rounds):
         widths = widths_at(levers, turn / rounds, limits)
         fresh = rescore(levers, widths)
+        parts = [_Parted(*parted) for parted in zip(levers, widths, fresh, strict=True)]
         levers = tuple(
-            _renewed(lever, kept, scores)
-            for lever, kept, scores in zip(levers, widths, fresh, strict=True)
+            part.renewed([other for other in parts if other.lever.scope == part.lever.scope])
+            for part in parts
         )
     return levers
 
 
-def _renewed(lever: Lever, kept: int, fresh: Sequence[float]) -> Lever:
-    """The lever with new scores for the units that stay, in their order."""
-    order = sorted(range(lever.units), key=lambda unit: (lever.scores[unit], unit))
-    gone, staying = order[: lever.units - kept], sorted(order[lever.units - kept :])
-    scores = list(lever.scores)
-    least = max((lever.scores[unit] for unit in gone), default=float("-inf"))
-    for unit, score in zip(staying, fresh, strict=True):
-        scores[unit] = max(score, least)
-    return replace(lever, scores=tuple(scores))
+@dataclass(frozen=True)
+class _Parted:
+    """A lever at a width, and new scores for the units that stay, in their order."""
+
+    lever: Lever
+    kept: int
+    fresh: Sequence[float]
+
+    @property
+    def order(self) -> list[int]:
+        """The units, the least worthy first."""
+        return sorted(range(self.lever.units), key=lambda unit: (self.lever.scores[unit], unit))
+
+    @property
+    def worth_of_gone(self) -> float:
+        """The score of the worthiest unit that is gone."""
+        gone = self.order[: self.lever.units - self.kept]
+        return self.lever.scores[gone[-1]] if gone else -math.inf
+
+    def renewed(self, peers: Sequence[_Parted]) -> Lever:
+        """The lever with its new scores, all of them raised above what is gone of its scope."""
+        gone = max(peer.worth_of_gone for peer in peers)
+        least = min(min(peer.fresh) for peer in peers)
+        lift = max(0.0, gone - least)
+        scores = list(self.lever.scores)
+        staying = sorted(self.order[self.lever.units - self.kept :])
+        for unit, score in zip(staying, self.fresh, strict=True):
+            scores[unit] = max(score + lift, math.nextafter(gone, math.inf))
+        return replace(self.lever, scores=tuple(scores))

@@ -19,6 +19,7 @@ from edgedistill.stages.prune.accuracy import BATCH, validation_accuracy, valida
 from edgedistill.stages.prune.cuts import cut, layer_widths
 from edgedistill.stages.prune.macs import count_macs, count_parameters
 from edgedistill.stages.prune.plan import plan
+from edgedistill.stages.prune.samples import Samples
 from edgedistill.stages.prune.widths import read_searched
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Pruning:
         if self.searched is not None:
             searched = read_searched(self.searched)
             return _Found(searched.cuts, searched.untouched, searched.account)
-        planned = plan(module, self.network.signature, self.config, context.progress)
+        signature = self.network.signature
+        samples = Samples(self.dataset.train, self.config.importance_samples, signature)
+        planned = plan(module, signature, self.config, context.progress, samples=samples)
         untouched = {item.layer: item.reason for item in planned.untouched}
         return _Found(planned.cuts, untouched, planned.account)
 

@@ -15,13 +15,17 @@ from edgedistill.models.signature import logits
 from edgedistill.stages.prune.cuts import Cuts, cut, cuts_for, dependency_graph
 from edgedistill.stages.prune.importance import importance
 from edgedistill.stages.prune.levers import Lever, Limits, Untouched, find_levers
+from edgedistill.stages.prune.rounds import scored_in_rounds
 from edgedistill.stages.prune.search import kept_shares, lever_weights, narrowest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from edgedistill.core.recipe import Prune
     from edgedistill.models.signature import Signature
+    from edgedistill.stages.prune.samples import Samples
     from edgedistill.stages.prune.search import Widths
 
 
@@ -82,32 +86,68 @@ class Survey:
         return math.exp(math.fsum(logarithms) / math.fsum(weights))
 
 
-def survey(module: nn.Module, signature: Signature, config: Prune) -> Survey:
+def survey(
+    module: nn.Module, signature: Signature, config: Prune, samples: Samples | None = None
+) -> Survey:
     """The levers of a network, within what the recipe allows.
 
     Args:
         module: The network, in eval mode; every parameter wants a gradient. It stays as it is.
         signature: What it takes.
         config: What may not be touched, and how importance is told.
+        samples: What the network is shown to tell importance. None where only the widths matter
+            and not which channels go: then all are scored by their weights.
 
     Raises:
         InputError: If a layer to keep does not exist.
     """
-    levers, untouched = find_levers(
-        dependency_graph(module, signature),
-        keep=kept_layers(module, config.keep),
-        round_to=config.round_to,
-        score=importance(config.importance),
-    )
+    if samples is None:
+        config = config.model_copy(update={"importance": "magnitude", "rounds": 1})
+    levers, untouched = _scored(module, signature, config, samples)
     limits = Limits(config.max_channel_ratio)
     fixed = _fixed_heads(Survey(module, signature, levers, untouched, limits))
     return Survey(
         module,
         signature,
-        levers=tuple(lever for lever in levers if lever.layer not in fixed),
+        levers=scored_in_rounds(
+            tuple(lever for lever in levers if lever.layer not in fixed),
+            limits,
+            config.rounds,
+            lambda levers, widths: _scores_at(
+                _scored(
+                    cut(module, signature, cuts_for(levers, widths)), signature, config, samples
+                )[0],
+                levers,
+                widths,
+            ),
+        ),
         untouched=(*untouched, *(Untouched(layer, reason) for layer, reason in fixed.items())),
         limits=limits,
     )
+
+
+def _scored(
+    module: nn.Module, signature: Signature, config: Prune, samples: Samples | None
+) -> tuple[tuple[Lever, ...], tuple[Untouched, ...]]:
+    """The levers, scored on the network as it is, and what is none."""
+    graph = dependency_graph(module.requires_grad_(requires_grad=True), signature)
+    return find_levers(
+        graph,
+        keep=kept_layers(module, config.keep),
+        round_to=config.round_to,
+        score=importance(config.importance, graph, samples),
+        scope=config.scope,
+    )
+
+
+def _scores_at(
+    narrower: Sequence[Lever], levers: Sequence[Lever], widths: Widths
+) -> list[tuple[float, ...]]:
+    """Scores of the units that stay; a lever down to one unit is none any more, and that stays."""
+    scores = {lever.layer: lever.scores for lever in narrower}
+    return [
+        scores.get(lever.layer, (1.0,) * kept) for lever, kept in zip(levers, widths, strict=True)
+    ]
 
 
 def _fixed_heads(found: Survey) -> dict[str, str]:

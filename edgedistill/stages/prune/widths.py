@@ -24,6 +24,7 @@ from edgedistill.stages.prune.cuts import Cuts
 from edgedistill.stages.prune.ledger import Desk, Ledger, read_batches
 from edgedistill.stages.prune.macs import count_macs, count_parameters
 from edgedistill.stages.prune.priced import STEPS, PricedSearch
+from edgedistill.stages.prune.samples import Samples
 from edgedistill.stages.prune.survey import require_cuttable, survey
 from edgedistill.stages.prune.table import probes
 from edgedistill.stages.prune.unreachable import unreachable
@@ -120,7 +121,8 @@ class WidthSearch:
 
     Attributes:
         network: What is to be pruned.
-        dataset: Whose validation split tells how accurate candidates are before recovery.
+        dataset: Whose validation split tells how accurate candidates are before recovery, and on
+            whose training samples importance is told where it asks for samples.
         config: The goal and the limits.
         pricing: Who knows the prices.
         table: The folder that `LeverPricing` filled.
@@ -139,7 +141,9 @@ class WidthSearch:
             InputError: If the goal cannot be reached; it names the nearest that can.
         """
         torch.set_num_threads(context.threads)
-        found = survey(_whole(self.network), self.network.signature, self.config)
+        signature = self.network.signature
+        samples = Samples(self.dataset.train, self.config.importance_samples, signature)
+        found = survey(_whole(self.network), signature, self.config, samples)
         desk = Desk(found, self.network, self.pricing, context)
         ledger = Ledger(desk, read_batches(self.table))
         table = len(ledger.batches)
