@@ -95,6 +95,13 @@ def test_the_report_holds_the_waterfall_with_evidence(finished: CompressionRun) 
     assert by_step["int8"].int8.verified == "in-runtime"
     assert jetson.rows[-1].int8 is not None
     assert jetson.rows[-1].int8.verified == "unverified"
+    for report in (host, jetson):
+        row = report.rows[-1]
+        assert row.int8 is not None
+        attempts = row.int8.attempts
+        assert attempts is not None
+        assert attempts.kept[-1].figure == row.accuracy.value  # judged as the report judges
+        assert attempts.figure_is == "accuracy"
     assert not jetson.choice.decided
     assert any("trained by this run" in note for note in host.notes)
 

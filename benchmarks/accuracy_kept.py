@@ -1,0 +1,210 @@
+"""Networks that plain int8 spoils, and what saves each: every rung of the ladder has one.
+
+    python benchmarks/accuracy_kept.py [--only bias-correction] [--write]
+
+For each case the ladder is climbed twice: with everything allowed, and without the way that is to
+save it (and without fall-back to float, which saves nearly all at a price). The first must keep the
+budget with that way as the last one taken, the second must not keep it. The budget is one point of
+accuracy against the float network, on samples that nothing was calibrated or trained with.
+`--write` writes `benchmarks/results/accuracy_kept.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import accuracy_kept_networks as networks
+import numpy as np
+import onnxruntime
+import torch
+
+from edgedistill import tasks
+from edgedistill.app.judges import BudgetJudge
+from edgedistill.bench.predict import LOGITS_FILE
+from edgedistill.core.attempts import TECHNIQUES, Attempts, Technique
+from edgedistill.core.budget import Budget
+from edgedistill.core.profile import QuantizationScheme
+from edgedistill.core.recipe import Quantize
+from edgedistill.core.report import Int8Check
+from edgedistill.core.stage import StageContext
+from edgedistill.stages.quantize import Quantization
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgedistill.data.dataset import Dataset
+
+RESULT = Path(__file__).resolve().parent / "results" / "accuracy_kept.json"
+BUDGET = Budget(max_accuracy_drop=0.01)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, and what saves it.
+
+    Attributes:
+        why: What makes plain int8 fail.
+        data: The samples.
+        train: Trains the network and writes it.
+        change: What is put into the file after training; None where nothing is.
+        scheme: Of the target.
+    """
+
+    why: str
+    data: Callable[[], Dataset]
+    train: Callable[[Dataset, Path], None]
+    change: Callable[[Path], None] | None = None
+    scheme: dict[str, Any] = field(default_factory=dict)
+
+
+PER_TENSOR = {"per_channel": False}
+CASES: dict[Technique, Case] = {
+    "calibration": Case(
+        "one of 128 calibration pictures has a hot pixel",
+        networks.digits_of_a_broken_sensor,
+        networks.convolutional,
+    ),
+    "bias-correction": Case(
+        "one weight scale per tensor, channels that differ by a factor of up to 8",
+        networks.digits,
+        networks.depthwise,
+        networks.unequal(1.5),
+        PER_TENSOR,
+    ),
+    "equalization": Case(
+        "one weight scale per tensor, channels that differ by a factor of up to 64",
+        networks.digits,
+        networks.depthwise,
+        networks.unequal(3.0),
+        PER_TENSOR,
+    ),
+    "smoothing": Case(
+        "three features of a transformer are 60 times as large as the others",
+        networks.digits,
+        networks.transformer,
+        networks.outlier_features,
+    ),
+    "fall-back": Case(
+        "inputs in units of their own, from 0.001 to 4254",
+        networks.tumours,
+        networks.standardized,
+    ),
+}
+
+
+def climb(model: Path, data: Dataset, case: Case, methods: tuple[Technique, ...]) -> Attempts:
+    """One ladder."""
+    scheme = QuantizationScheme.model_validate(
+        {"activation": "uint8", "reason": "a benchmark", **case.scheme}
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "step").mkdir()
+        stage = Quantization(
+            model=model,
+            dataset=data,
+            config=Quantize(methods=methods),
+            scheme=scheme,
+            runs_here=True,
+            judge=_judge(model, data, folder),
+        )
+        facts = stage.run(StageContext(folder / "step")).facts
+    attempts = Int8Check.read(facts["check"], file=model).attempts
+    assert attempts is not None
+    return attempts
+
+
+def _judge(model: Path, data: Dataset, folder: Path) -> BudgetJudge:
+    """The float network is its own teacher."""
+    split = data.validation
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    logits = session.run(None, split.batch(np.arange(len(split))))[0]
+    np.save(folder / LOGITS_FILE, logits)
+    teacher = tasks.evaluate(logits, split.labels, None, data.class_names)
+    return BudgetJudge(data, teacher, folder, BUDGET, threads=1)
+
+
+def measure(way: Technique, case: Case, folder: Path) -> dict[str, Any]:
+    """Both ladders of one case."""
+    torch.manual_seed(0)
+    data = case.data()
+    trained, model = folder / f"{case.train.__name__}.onnx", folder / f"{way}.onnx"
+    if not trained.exists():
+        case.train(data, trained)
+    shutil.copy(trained, model)
+    if case.change is not None:
+        case.change(model)
+    others = tuple(one for one in TECHNIQUES if one not in (way, "fall-back"))
+    whole = climb(model, data, case, TECHNIQUES)
+    without = climb(model, data, case, others)
+    print(f"\n{way}: {case.why}", flush=True)
+    for one in whole.tried:
+        print(f"  {_told(one.model_dump())}", flush=True)
+    print(f"  without it: {_told(without.kept[-1].model_dump())}", flush=True)
+    return {
+        "why": case.why,
+        "saved_by": whole.kept[-1].way,
+        "holds": whole.broken is None,
+        "holds_without": without.broken is None,
+        "whole": whole.model_dump(mode="json"),
+        "without": without.model_dump(mode="json"),
+    }
+
+
+def _told(one: dict[str, Any]) -> str:
+    name = f"{one['way']} {one['detail']}".strip()
+    if one["figure"] is None:
+        return name
+    fate = "holds" if one["holds"] else "kept" if one["kept"] else "not kept"
+    return f"{name:48} {100 * one['figure']:6.2f} %  distance {one['distance']:.4f}  {fate}"
+
+
+def missed(record: dict[str, Any]) -> list[str]:
+    """Which cases do not show what they are to show."""
+    faults = []
+    for way, row in record["cases"].items():
+        if not row["holds"] or row["saved_by"] != way:
+            faults.append(f"{way}: ended with {row['saved_by']}, budget kept: {row['holds']}")
+        if row["holds_without"]:
+            faults.append(f"{way}: the budget is kept without it as well")
+    return faults
+
+
+def main() -> None:
+    """Climbs, prints, and writes the record where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=tuple(CASES), default=tuple(CASES))
+    parser.add_argument("--write", action="store_true", help="write the record")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    record: dict[str, Any] = {
+        "conditions": {
+            "machine": platform.machine(),
+            "onnxruntime": version("onnxruntime"),
+            "torch": version("torch"),
+            "budget": BUDGET.model_dump(mode="json", exclude_none=True),
+        },
+        "cases": {},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for way in arguments.only:
+            record["cases"][way] = measure(way, CASES[way], Path(folder))
+    if arguments.write:
+        RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        print(f"written: {RESULT}")
+    faults = missed(record)
+    print("\n".join(["", *faults]) if faults else "\nevery way saves its network")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
