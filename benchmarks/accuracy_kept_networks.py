@@ -1,9 +1,9 @@
 """Networks that lose their accuracy in int8, each for a reason of its own, and their data.
 
-All are trained here on real data. A cause that training at this size does not bring about by itself
-(channels of unlike ranges, outlier features) is put in by rescaling that leaves the function as it
-was: what one operator multiplies the next one takes back. That is how Nagel et al. 2019 (1906.04721)
-state the cause for MobileNets, and Xiao et al. 2023 (2211.10438) for transformers.
+All are trained here on real data. A cause that training at this size does not bring about by
+itself (channels of unlike ranges, outlier features) is put in by rescaling that leaves the function
+as it was: what one operator multiplies the next one takes back. These are the causes that Nagel et
+al. 2019 (1906.04721) found in MobileNets and Xiao et al. 2023 (2211.10438) in transformers.
 """
 
 from __future__ import annotations
@@ -60,13 +60,21 @@ def depthwise(dataset: Dataset, path: Path) -> None:
     layers: list[nn.Module] = [*_block(1, 24, 1)]
     for _ in range(3):
         layers += [*_block(24, 24, 24), *_block(24, 24, 1, kernel=1)]
-    _finish(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10)), dataset, path)
+    _finish(
+        nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10)),
+        dataset,
+        path,
+    )
 
 
 def convolutional(dataset: Dataset, path: Path) -> None:
     """Four dense convolutions."""
     layers = [*_block(1, 16, 1), *_block(16, 16, 1), *_block(16, 16, 1), *_block(16, 16, 1)]
-    _finish(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)), dataset, path)
+    _finish(
+        nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)),
+        dataset,
+        path,
+    )
 
 
 def transformer(dataset: Dataset, path: Path) -> None:
@@ -78,7 +86,9 @@ def standardized(dataset: Dataset, path: Path) -> None:
     """A perceptron that takes raw measurements: the first layer standardizes them."""
     raw = dataset.train.inputs["input"]
     mean, spread = (torch.from_numpy(one) for one in (raw.mean(0), raw.std(0)))
-    module = nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+    module = nn.Sequential(
+        nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
+    )
     _teach(nn.Sequential(_Standardized(mean, spread), module), dataset, epochs=60)
     first = module[0]
     with torch.no_grad():
@@ -122,11 +132,6 @@ def outlier_features(path: Path) -> None:
             assert reader.op_type == "MatMul", reader.op_type
             _multiply(tensors[reader.input[1]], 1 / factors, axis=0)
     onnx.save_model(model, path)
-
-
-def heavy_weights(path: Path) -> None:
-    """One weight of each tensor is 60 times the greatest other one, and reads a pixel that is 0."""
-    raise NotImplementedError
 
 
 class _Standardized(nn.Module):
@@ -175,6 +180,10 @@ class _Block(nn.Module):
 def _block(inputs: int, outputs: int, groups: int, kernel: int = 3) -> tuple[nn.Module, ...]:
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     return convolution, nn.BatchNorm2d(outputs), nn.ReLU()
+
+
+def _head(inputs: int) -> tuple[nn.Module, ...]:
+    return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10)
 
 
 def _dataset(name: str, inputs: np.ndarray, labels: np.ndarray, taught: int) -> Dataset:

@@ -49,11 +49,12 @@ class Attempt(Strict):
     """Whether later ways build on it."""
 
 
-class FloatOperator(Strict):
-    """A heavy operator that was left in float on purpose."""
+class FallenBack(Strict):
+    """A heavy operator that was left in float, or in sixteen bits, on purpose."""
 
     name: str
     """Operator type and name of the node."""
+    to: Literal["float", "sixteen-bit-activations"]
     reason: str
     mac_share: Fraction
     """Its share of the heavy operators' multiply-accumulates."""
@@ -68,8 +69,8 @@ class Attempts(Strict):
     """In their order; the first is plain int8."""
     broken: str | None
     """Which limit the model breaks that came of them, in words; absent where it keeps all."""
-    floating: tuple[FloatOperator, ...] = Field(default=(), strict=False)
-    """The operators left in float on purpose, the most worthwhile first."""
+    fallen_back: tuple[FallenBack, ...] = Field(default=(), strict=False)
+    """The operators that are not in eight bits on purpose, the most worthwhile first."""
     judged: int = Field(ge=1)
     """How many model files were held against the limits."""
 

@@ -37,8 +37,21 @@ class QuantizationScheme(Strict):
     """Zero point 0 for weights."""
     reduce_range: bool = False
     """Seven-bit weights, for x86 processors without VNNI, whose 16-bit sums saturate."""
+    fall_back: Literal["float", "sixteen-bit-activations"] = "float"
+    """What single operators fall back to where eight bits cost too much accuracy: float, or
+    activations of sixteen bits where the runtime's unit computes in them and leaves float to
+    another."""
     reason: str
     """Why this scheme, with the source."""
+
+    @model_validator(mode="after")
+    def _sixteen_bits_are_unsigned(self) -> Self:
+        if self.fall_back != "float" and (self.activation == "int8" or self.symmetric_activation):
+            raise ValueError(
+                "fall_back to sixteen bits needs unsigned activations that are not symmetric. "
+                "Give activation: uint8, or fall_back: float"
+            )
+        return self
 
     @property
     def label(self) -> str:

@@ -3,7 +3,7 @@
 A quantized operator takes scales and zero points between its data inputs, and those of ONNX
 Runtime's own domain are unknown to ONNX's shape inference. In the twin each of them is the float
 operator it stands for, with its data inputs only. QuantizeLinear and DequantizeLinear stay: they
-are standard.
+are standard; those of the runtime's own domain, which also know sixteen bits, become standard.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _TWINS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 """Quantized operator to its float twin and the places of the twin's inputs among its own."""
 
+_STANDARD = frozenset({"DequantizeLinear", "QuantizeLinear"})
+
 _MOST_ELEMENTS_OF_AN_ARGUMENT = 1024
 _CONTRIB_ATTRIBUTES = ("channels_last", "opset", "per_channel", "symmetric")
 _FIRST_OF_CONCAT = 2
@@ -61,6 +63,8 @@ def float_twin(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in twin.graph.node:
         if node.op_type == "QLinearConcat":
             _rewrite(node, "Concat", list(node.input[_FIRST_OF_CONCAT::_INPUTS_OF_CONCAT]))
+        elif node.op_type in _STANDARD:
+            node.domain = ""
         elif node.op_type in _TWINS:
             operator, places = _TWINS[node.op_type]
             given = [node.input[place] for place in places if place < len(node.input)]

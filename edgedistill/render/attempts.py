@@ -34,13 +34,18 @@ def _section(step: str, attempts: Attempts) -> list[str]:
         "Distance is the root mean square of the difference from the float model's outputs, over "
         f"their spread. {attempts.judged} model file(s) were judged.",
     ]
-    if attempts.floating:
+    if attempts.fallen_back:
         lines.append(
             table(
-                ("Left in float", "Share of multiply-accumulates", "Why"),
+                ("Fell back", "To", "Share of multiply-accumulates", "Why"),
                 (
-                    (told(one.name), f"{100 * one.mac_share:.2g} %", told(one.reason))
-                    for one in attempts.floating
+                    (
+                        told(one.name),
+                        one.to,
+                        f"{100 * one.mac_share:.2g} %",
+                        told(one.reason),
+                    )
+                    for one in attempts.fallen_back
                 ),
             )
         )

@@ -222,7 +222,9 @@ def _runtime(name: str, runtime: Runtime, profile: TargetProfile) -> list[str]:
 def _scheme(scheme: QuantizationScheme) -> str:
     per = "channel" if scheme.per_channel else "tensor"
     bits = ", seven-bit weights" if scheme.reduce_range else ""
-    return f"{scheme.label}, weights per {per}{bits}: {scheme.reason}"
+    wide = ", sixteen-bit activations where eight are too few"
+    back = wide if scheme.fall_back != "float" else ""
+    return f"{scheme.label}, weights per {per}{bits}{back}: {scheme.reason}"
 
 
 def _converted(name: str, runtime: ConvertedRuntime) -> list[str]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgedistill.core.attempts import Attempt, Attempts, FloatOperator
+from edgedistill.core.attempts import Attempt, Attempts, FallenBack
 from edgedistill.render.attempts import attempt_sections
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _attempts(*, broken: str | None = None, name: str = "Conv stem") -> Attempts
             ),
             Attempt(
                 way="fall-back",
-                detail="1 operator(s) in float",
+                detail="1 operator(s)",
                 figure=0.92,
                 distance=0.03125,
                 gain=0.31,
@@ -44,7 +44,7 @@ def _attempts(*, broken: str | None = None, name: str = "Conv stem") -> Attempts
             ),
         ),
         broken=broken,
-        floating=(FloatOperator(name=name, reason="it loses most", mac_share=0.125),),
+        fallen_back=(FallenBack(name=name, to="float", reason="it loses most", mac_share=0.125),),
         judged=5,
     )
 
@@ -72,7 +72,7 @@ def test_every_way_has_its_line_with_figure_gain_and_fate(
     ]
     assert cells[3][1:] == ["-", "-", "-", "-", "no"]
     assert cells[4][1:] == ["92.00 %", "+31.00 points", "0.0312", "kept", "yes"]
-    assert cells[-1] == ["Conv stem", "12 %", "it loses most"]
+    assert cells[-1] == ["Conv stem", "float", "12 %", "it loses most"]
     assert "in the end every limit is kept" in page
     assert "5 model file(s) were judged" in page
 

@@ -1,8 +1,8 @@
 """Drafts of an int8 model: which ways are taken together, and the workshop that builds them.
 
 What a draft shares with another is made once: the prepared float graph for the same preparations,
-the ranges for the same graph and method of calibration, the rounding for all that differ in their
-float operators only.
+the ranges for the same graph and method of calibration, the rounding for all that differ in what
+fell back only.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ class Draft:
         techniques: Preparations and corrections taken, in any order; they are always applied in
             that of `techniques.PREPARATIONS`, calibration, `techniques.CORRECTIONS`.
         floating: Names of heavy operators that stay in float.
+        wide: Names of heavy operators whose activations take sixteen bits.
     """
 
     calibration: CalibrationMethodName
     techniques: frozenset[Technique] = frozenset()
     floating: frozenset[str] = frozenset()
+    wide: frozenset[str] = frozenset()
 
     @property
     def preparations(self) -> tuple[Technique, ...]:
@@ -138,7 +140,8 @@ class Workshop:
 
     def _quantized(self, draft: Draft) -> onnx.ModelProto:
         prepared = self.float_graph(draft)
-        placement = place(onnx.load_model(prepared).graph, floating=draft.floating)
+        graph = onnx.load_model(prepared).graph
+        placement = place(graph, floating=draft.floating, wide=draft.wide)
         return quantize(prepared, self.ranges(draft), placement, self.scheme)
 
     def _corrected(self, name: Technique, draft: Draft, model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,5 +1,8 @@
 """The last rung: single operators go back to float until the limits hold, at the least cost.
 
+Where the scheme says so they go to activations of sixteen bits instead, with weights of eight: a
+unit that computes in both, but leaves float to a slower one, is spared the way there and back.
+
 Operators are ranked by what their return is worth (the square of their distance, see
 `sensitivity`) for what it costs (see `burden`). The shortest beginning of that ranking that makes
 the limits hold is found by bisection, for more operators in float lose less. Then the dearest of
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from edgedistill.core.attempts import FloatOperator
+from edgedistill.core.attempts import FallenBack
 from edgedistill.stages.quantize.burden import Burden, burdens
 from edgedistill.stages.quantize.sensitivity import sensitivities
 
@@ -39,13 +42,13 @@ class FallBack:
 
     draft: Draft
     judged: Judged | None
-    operators: tuple[FloatOperator, ...]
+    operators: tuple[FallenBack, ...]
 
 
 def fall_back(
     workshop: Workshop, draft: Draft, judge: Callable[[Draft], Judged], *, max_share: float
 ) -> FallBack:
-    """Leaves operators in float until the limits hold.
+    """Leaves operators in float, or in sixteen bits, until the limits hold.
 
     Args:
         workshop: Builds drafts.
@@ -60,7 +63,9 @@ def fall_back(
         return FallBack(draft, None, ())
 
     def attempt(names: Sequence[str]) -> tuple[Draft, Judged]:
-        changed = replace(draft, floating=draft.floating | set(names))
+        chosen = frozenset(names)
+        in_float = workshop.scheme.fall_back == "float"
+        changed = replace(draft, floating=chosen) if in_float else replace(draft, wide=chosen)
         return changed, judge(changed)
 
     many, found = _shortest(order, attempt)
@@ -121,13 +126,14 @@ def _described(
     names: Sequence[str],
     losses: Mapping[str, float],
     costs: Mapping[str, Burden],
-) -> tuple[FloatOperator, ...]:
+) -> tuple[FallenBack, ...]:
     graph = onnx.load_model(workshop.float_graph(draft)).graph
     types = {node.name: node.op_type for node in graph.node}
     total = sum(burden.macs for burden in costs.values())
     return tuple(
-        FloatOperator(
+        FallenBack(
             name=f"{types[name]} {name}",
+            to=workshop.scheme.fall_back,
             reason=f"quantized alone it moves the outputs by {100 * losses[name]:.2g} % of their "
             "spread",
             mac_share=costs[name].macs / total if total else 0.0,

@@ -20,7 +20,7 @@ from edgedistill.stages.quantize.fall_back import fall_back
 from edgedistill.stages.quantize.techniques import CORRECTIONS, PREPARATIONS
 
 if TYPE_CHECKING:
-    from edgedistill.core.attempts import FloatOperator, Technique, Way
+    from edgedistill.core.attempts import FallenBack, Technique, Way
     from edgedistill.core.judging import Judge, Judged
     from edgedistill.core.recipe import CalibrationMethodName, Quantize
 
@@ -81,7 +81,7 @@ class _Climber:
     draft: Draft = field(init=False)
     best: Judged = field(init=False)
     tried: list[Attempt] = field(default_factory=list)
-    floating: tuple[FloatOperator, ...] = ()
+    fallen_back: tuple[FallenBack, ...] = ()
     judged: int = 0
 
     def start(self, draft: Draft) -> None:
@@ -106,14 +106,15 @@ class _Climber:
 
     def fall_back(self, max_share: float) -> None:
         found = fall_back(self.workshop, self.draft, self._judge, max_share=max_share)
+        to_float = self.workshop.scheme.fall_back == "float"
+        way: Way = "fall-back" if to_float else "sixteen-bit-activations"
         if found.judged is None:
-            self._note("fall-back", "no operator may return to float", None, kept=False)
+            self._note(way, "no operator may fall back", None, kept=False)
             return
-        heavy = len(found.operators)
-        detail = f"{heavy} operator(s) in float"
-        self._note("fall-back", detail, found.judged, kept=found.judged.holds)
+        detail = f"{len(found.operators)} operator(s)"
+        self._note(way, detail, found.judged, kept=found.judged.holds)
         if found.judged.holds:
-            self.draft, self.best, self.floating = found.draft, found.judged, found.operators
+            self.draft, self.best, self.fallen_back = found.draft, found.judged, found.operators
 
     def climbed(self) -> Climbed:
         return Climbed(
@@ -122,7 +123,7 @@ class _Climber:
                 figure_is=self.judge.called,
                 tried=tuple(self.tried),
                 broken=self.best.broken,
-                floating=self.floating,
+                fallen_back=self.fallen_back,
                 judged=self.judged,
             ),
         )

@@ -62,24 +62,44 @@ class Placement:
         operators: Operator types that may be quantized.
         excluded: Names of nodes of those types that stay in float.
         float_outputs: Operator types whose outputs get no quantizer.
+        wide: Names of nodes whose activations take sixteen bits, see `widths`.
     """
 
     operators: tuple[str, ...]
     excluded: tuple[str, ...]
     float_outputs: tuple[str, ...]
+    wide: frozenset[str] = frozenset()
+
+    def quantizes(self, node: onnx.NodeProto) -> bool:
+        """Whether a node's inputs are quantized."""
+        return node.op_type in self.operators and node.name not in self.excluded
+
+    def gives_int8(self, node: onnx.NodeProto) -> bool:
+        """Whether a node's outputs are quantized on its own account."""
+        return self.quantizes(node) and node.op_type not in self.float_outputs
 
 
-def place(graph: onnx.GraphProto, *, floating: Collection[str] = frozenset()) -> Placement:
+def place(
+    graph: onnx.GraphProto,
+    *,
+    floating: Collection[str] = frozenset(),
+    wide: Collection[str] = frozenset(),
+) -> Placement:
     """Plans where quantizers go in a graph whose nodes are sorted and have names of their own.
 
     Args:
         graph: The float graph.
         floating: Names of heavy operators that stay in float; what follows them and gains nothing
             by itself follows them into float.
+        wide: Names of heavy operators whose activations take sixteen bits; what follows them alone
+            follows them in this too.
     """
     in_int8: set[str] = set()
-    excluded = []
+    in_sixteen: set[str] = set()
+    excluded, widened = [], set(wide)
     for node in graph.node:
+        if node.name in wide:
+            in_sixteen.update(node.output)
         if node.name in floating:
             excluded.append(node.name)
         elif node.op_type in _MAKES_INT8:
@@ -88,10 +108,14 @@ def place(graph: onnx.GraphProto, *, floating: Collection[str] = frozenset()) ->
             data = node.input if node.op_type in _ALL_INPUTS_ARE_DATA else node.input[:1]
             if in_int8.issuperset(data):
                 in_int8.update(node.output)
+                if in_sixteen.issuperset(data):
+                    in_sixteen.update(node.output)
+                    widened.add(node.name)
             else:
                 excluded.append(node.name)
     return Placement(
         operators=tuple(sorted(HEAVY | _KEEPS_INT8)),
         excluded=tuple(excluded),
         float_outputs=("MatMul",),
+        wide=frozenset(widened),
     )

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 
 STAGE = "quantize"
 
+_OWN_DOMAIN = "com.microsoft"
+
 _TINY_BYTES = 256_000
 """Below this a file is not promised to shrink: some hundred bytes of scales, zero points and
 quantizer nodes an operator may outweigh what its weights save."""
 
 
-def promise_limits(source: onnx.ModelProto, result: onnx.ModelProto) -> None:
+def promise_limits(
+    source: onnx.ModelProto, result: onnx.ModelProto, *, sixteen_bits: bool = False
+) -> None:
     """The file asks no more of a runtime than the float file: IR version, opsets and domains.
+
+    Args:
+        source: The float file.
+        result: The quantized file.
+        sixteen_bits: Whether the runtime is known to run activations of sixteen bits, which before
+            opset 21 take operators of onnxruntime's own domain.
 
     Raises:
         PromiseError: If it does.
@@ -38,7 +48,7 @@ def promise_limits(source: onnx.ModelProto, result: onnx.ModelProto) -> None:
     risen = [
         f"{name or 'opset'} {version}"
         for name, version in after.items()
-        if version > before.get(name, 0)
+        if version > before.get(name, 0) and not (sixteen_bits and name == _OWN_DOMAIN)
     ]
     if risen:
         raise PromiseError(

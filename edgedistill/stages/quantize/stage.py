@@ -101,7 +101,7 @@ class Quantization:
                 if self.runs_here
                 else coverage_in_file(result)
             )
-        promise_limits(source, result)
+        promise_limits(source, result, sixteen_bits=self.scheme.fall_back != "float")
         promise_share(
             coverage,
             self.config.min_int8_share,

@@ -10,7 +10,9 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from edgedistill.cost import opset
 from edgedistill.stages.quantize.pairs import drop_unused, free_outputs, join_activations
+from edgedistill.stages.quantize.widths import STANDARD_SINCE, wide_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +67,9 @@ def quantize(
         placement: Where quantizers go.
         scheme: How int8 stands for real numbers.
     """
+    model = load_model_with_shape_infer(prepared)
     quantizer = QDQQuantizer(
-        load_model_with_shape_infer(prepared),
+        model,
         scheme.per_channel,
         scheme.reduce_range,
         TYPES[scheme.weight],
@@ -75,7 +78,7 @@ def quantize(
         [],
         list(placement.excluded),
         list(placement.operators),
-        quantizer_options(placement, scheme),
+        quantizer_options(placement, scheme) | _wide_options(model, placement, scheme),
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
@@ -107,6 +110,17 @@ def scheme_options(scheme: QuantizationScheme) -> dict[str, Any]:
     if scheme.symmetric_activation:
         options |= {"AddQDQPairToWeight": True, "DedicatedQDQPair": True, "QuantizeBias": False}
     return options
+
+
+def _wide_options(
+    model: onnx.ModelProto, placement: Placement, scheme: QuantizationScheme
+) -> dict[str, Any]:
+    if not placement.wide:
+        return {}
+    return {
+        "TensorQuantOverrides": wide_tensors(model.graph, placement, TYPES[scheme.activation]),
+        "UseQDQContribOps": opset(model) < STANDARD_SINCE,
+    }
 
 
 def tidy(quantized: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:

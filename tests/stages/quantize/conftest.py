@@ -248,8 +248,8 @@ _CHAIN = """<ir_version: 10, opset_import: ["" : 20]>
 def chain() -> Callable[..., Path]:
     """Writes a chain of four convolutions `Conv_0`, `Conv_2`, ... with random weights.
 
-    `blown` scales one channel of the tensor between the second and the third, and takes it back
-    in the third: the function stays, but in eight bits the other channels vanish.
+    `blown` scales one channel of the tensor between the second and the third, which the third
+    takes no notice of: the other channels vanish in eight bits.
     """
 
     def write(path: Path, *, blown: float = 1.0, width: int = 8) -> Path:
@@ -270,7 +270,7 @@ def chain() -> Callable[..., Path]:
         values["b5"] = generator.standard_normal(10) * 0.1
         values["w2"][0] *= blown
         values["b2"][0] *= blown
-        values["w3"][:, 0] /= blown
+        values["w3"][:, 0] *= blown == 1.0
         model = onnx.parser.parse_model(_CHAIN)
         for name, array in values.items():
             constant = onnx.numpy_helper.from_array(array.astype(np.float32), name)

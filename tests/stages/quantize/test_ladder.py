@@ -12,6 +12,7 @@ from edgedistill.core.judging import Judged
 from edgedistill.core.recipe import Quantize
 from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageContext
+from edgedistill.cost import count
 from edgedistill.stages.quantize import Quantization
 from edgedistill.stages.quantize.fidelity import FloatAnswers
 
@@ -80,6 +81,7 @@ def climbing(digits: Dataset, scheme: Scheme, chain: Chain, tmp_path: Path) -> C
         blown: float = 1.0,
         rounded: int = 6,
         cut_off_at: int | None = None,
+        fall_back: str = "float",
         **config: object,
     ) -> Climb:
         own = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -89,7 +91,9 @@ def climbing(digits: Dataset, scheme: Scheme, chain: Chain, tmp_path: Path) -> C
         quantize = Quantize.model_validate(config)
         folder = own / "step"
         folder.mkdir()
-        stage = Quantization(model, digits, quantize, scheme(), runs_here=True, judge=judge)
+        in_scheme = scheme(fall_back=fall_back)
+        here = fall_back == "float"  # this machine's runtime has no kernels for sixteen bits
+        stage = Quantization(model, digits, quantize, in_scheme, runs_here=here, judge=judge)
         facts = stage.run(StageContext(folder)).facts
         check = Int8Check.read(facts["check"], file="facts")
         assert check.attempts is not None
@@ -151,7 +155,7 @@ def test_the_ladder_ends_as_soon_as_the_budget_holds(climbing: Callable[..., Cli
     found = climbing(limit=limit, methods=["calibration", "bias-correction", "fall-back"])
     assert found.attempts.tried[-1].holds
     assert found.ways[-1] == "bias-correction"
-    assert found.attempts.floating == ()
+    assert found.attempts.fallen_back == ()
 
 
 def test_a_tensor_that_eight_bits_cannot_hold_falls_back_on_both_its_sides(
@@ -165,10 +169,10 @@ def test_a_tensor_that_eight_bits_cannot_hold_falls_back_on_both_its_sides(
     assert last.way == "fall-back"
     assert last.holds
     assert last.kept
-    assert {one.name for one in found.attempts.floating} == {"Conv Conv_2", "Conv Conv_4"}
+    assert {one.name for one in found.attempts.fallen_back} == {"Conv Conv_2", "Conv Conv_4"}
     assert found.check.float_operators == 2
     assert found.check.int8_operators == 3
-    left = sum(one.mac_share for one in found.attempts.floating)
+    left = sum(one.mac_share for one in found.attempts.fallen_back)
     assert found.check.int8_mac_share == pytest.approx(1 - left)
     graph = onnx.load_model(found.model).graph
     makers = {name: node for node in graph.node for name in node.output}
@@ -182,9 +186,43 @@ def test_a_fall_back_that_may_not_leave_enough_in_float_is_not_kept(
 ) -> None:
     found = climbing(limit=0.05, blown=3000.0, methods=["fall-back"], max_float_share=0.35)
     assert [one.kept for one in found.attempts.tried] == [True, False]
-    assert found.attempts.floating == ()
+    assert found.attempts.fallen_back == ()
     assert found.check.float_operators == 0
     assert found.attempts.broken == "is too far away"
+
+
+def test_where_the_scheme_says_so_operators_fall_back_to_sixteen_bits(
+    climbing: Callable[..., Climb],
+) -> None:
+    found = climbing(
+        limit=0.05,
+        blown=100.0,
+        methods=["fall-back"],
+        fall_back="sixteen-bit-activations",
+        max_float_share=0.9,
+        min_int8_share=1.0,
+    )
+    assert found.ways == ["plain", "sixteen-bit-activations"]
+    assert found.attempts.tried[-1].holds
+    names = {one.name for one in found.attempts.fallen_back}
+    assert names == {"Conv Conv_2", "Conv Conv_4"}
+    assert {one.to for one in found.attempts.fallen_back} == {"sixteen-bit-activations"}
+    assert found.check.int8_operators == 5
+    graph = onnx.load_model(found.model).graph
+    nodes = {node.name: node for node in graph.node}
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+
+    def activation(name: str) -> int:
+        return types[makers[nodes[name].input[0]].input[2]]
+
+    wide, narrow = onnx.TensorProto.UINT16, onnx.TensorProto.UINT8
+    assert [activation(name) for name in ("Conv_0", "Conv_2", "Conv_4", "Conv_6")] == [
+        *(narrow, wide, wide, narrow)
+    ]
+    weights = [types[makers[nodes[name].input[1]].input[0]] for name in ("Conv_2", "Conv_4")]
+    assert weights == [onnx.TensorProto.INT8] * 2
+    assert count(found.model).macs == count(found.model.parents[1] / "float.onnx").macs
 
 
 def test_a_run_that_is_cut_off_leaves_no_model_and_the_next_gives_the_same_bytes(

@@ -51,3 +51,32 @@ def test_a_transformers_residual_stream_stays_in_float(trained: Callable[[str], 
     additions = {node.name for node in model.node if node.op_type == "Add"}
     assert additions
     assert additions <= set(place(model).excluded)
+
+
+def test_what_follows_wide_operators_alone_takes_sixteen_bits_too() -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 20]>'
+        "g (float[N,4,6,6] x) => (float[N,4,6,6] out) {"
+        "a = Conv (x, w) ra = Relu (a) b = Conv (x, w) both = Add (ra, b) rc = Relu (both)"
+        "out = Conv (rc, w) }"
+    )
+    for index, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{index}"
+    assert place(model.graph, wide={"Conv_0"}).wide == {"Conv_0", "Relu_1"}
+    assert place(model.graph, wide={"Conv_0", "Conv_2"}).wide == {
+        *("Conv_0", "Relu_1", "Conv_2", "Add_3", "Relu_4")
+    }
+
+
+def test_what_follows_an_operator_in_float_follows_it_there() -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 20]>'
+        "g (float[N,4,6,6] x) => (float[N,4,6,6] out) {"
+        "a = Conv (x, w) ra = Relu (a) b = Conv (x, w) both = Add (ra, b) rc = Relu (both)"
+        "out = Conv (rc, w) }"
+    )
+    for index, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{index}"
+    found = place(model.graph, floating={"Conv_0"})
+    assert found.excluded == ("Conv_0", "Relu_1", "Add_3", "Relu_4")
+    assert place(model.graph).excluded == ()
