@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         target_profiles,
     )
     from edgedistill.app.compress import compress, plan_lines, run_recipe
+    from edgedistill.app.doctor import doctor, save_diagnosis
     from edgedistill.app.estimate import Estimates, estimate, estimate_targets
     from edgedistill.app.fit_target import fit_target
     from edgedistill.app.network_operators import read_operator_lists
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from edgedistill.app.resolve import read_recipe
     from edgedistill.core.budget import Budget
     from edgedistill.core.estimate import Estimate
+    from edgedistill.core.findings import Diagnosis
     from edgedistill.core.preprocessing import Preprocessing
 
 __all__ = [
     "Budget",
     "CompressionRun",
+    "Diagnosis",
     "Estimate",
     "Estimates",
     "GateResult",
@@ -40,6 +43,7 @@ __all__ = [
     "benchmark",
     "check_targets",
     "compress",
+    "doctor",
     "estimate",
     "estimate_bases",
     "estimate_targets",
@@ -50,6 +54,7 @@ __all__ = [
     "read_operator_lists",
     "read_recipe",
     "run_recipe",
+    "save_diagnosis",
     "schema",
     "target_profile",
     "target_profiles",
@@ -58,6 +63,7 @@ __all__ = [
 _HOMES = {
     "Budget": "edgedistill.core.budget",
     "CompressionRun": "edgedistill.app.outcome",
+    "Diagnosis": "edgedistill.core.findings",
     "Estimate": "edgedistill.core.estimate",
     "Estimates": "edgedistill.app.estimate",
     "GateResult": "edgedistill.app.outcome",
@@ -65,6 +71,7 @@ _HOMES = {
     "benchmark": "edgedistill.app.benchmark",
     "check_targets": "edgedistill.app.catalogue",
     "compress": "edgedistill.app.compress",
+    "doctor": "edgedistill.app.doctor",
     "estimate": "edgedistill.app.estimate",
     "estimate_bases": "edgedistill.app.catalogue",
     "estimate_targets": "edgedistill.app.estimate",
@@ -75,6 +82,7 @@ _HOMES = {
     "read_operator_lists": "edgedistill.app.network_operators",
     "read_recipe": "edgedistill.app.resolve",
     "run_recipe": "edgedistill.app.compress",
+    "save_diagnosis": "edgedistill.app.doctor",
     "schema": "edgedistill.app.catalogue",
     "target_profile": "edgedistill.app.catalogue",
     "target_profiles": "edgedistill.app.catalogue",

@@ -6,6 +6,7 @@ import click
 
 from edgedistill.cli.benchmark import benchmark
 from edgedistill.cli.compress import compress
+from edgedistill.cli.doctor import doctor
 from edgedistill.cli.estimate import estimate
 from edgedistill.cli.gate import gate
 from edgedistill.cli.init import init
@@ -22,5 +23,5 @@ def root() -> None:
     """
 
 
-for command in (init, compress, benchmark, estimate, gate, targets, schema):
+for command in (init, compress, benchmark, estimate, doctor, gate, targets, schema):
     root.add_command(command)

@@ -33,7 +33,7 @@ from edgedistill.cost.steps import (
 from edgedistill.cost.work import multiplies, multiply_accumulates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import onnx
@@ -63,7 +63,8 @@ def operators_of(
         InputError: If it is not a sound ONNX file, a shape is open, the work of an operator cannot
             be counted, or the runtime is unknown.
     """
-    return tuple(_operators(fused_flow(load_model(model), model, input_shapes, runtime=runtime)))
+    flow = fused_flow(load_model(model), model, input_shapes, runtime=runtime)
+    return tuple(operator for _, operators in operators_by_step(flow) for operator in operators)
 
 
 def fused_flow(
@@ -133,7 +134,12 @@ def _flow(model: onnx.ModelProto, file: Path, input_shapes: Mapping[str, Shape] 
     return Flow(steps, (value.name for value in twin.graph.output), tensors)
 
 
-def _operators(flow: Flow) -> Iterable[Operator]:
+def operators_by_step(flow: Flow) -> Iterator[tuple[Step, tuple[Operator, ...]]]:
+    """Each kernel call with the operators that it costs, in the order of execution.
+
+    Raises:
+        InputError: If a shape is unknown, or nobody can count its work.
+    """
     open_ended: set[str] = set()  # tensors whose size depends on the picture
     for step in flow:
         post = KINDS.get(step.op) is Kind.POSTPROCESSING
@@ -141,15 +147,16 @@ def _operators(flow: Flow) -> Iterable[Operator]:
         light = post or (open_ended.intersection(step.inputs) and not multiplies(step.op))
         if unknown and light:
             open_ended.update(step.outputs)
-            yield Operator(
+            unsized = Operator(
                 kind=Kind.POSTPROCESSING,
                 macs=0,
                 weight_elements=0,
                 input_elements=0,
                 output_elements=0,
             )
+            yield step, (unsized,)
         else:
-            yield from operators_of_step(step, flow.tensors) * _repetitions(flow, step)
+            yield step, operators_of_step(step, flow.tensors) * _repetitions(flow, step)
 
 
 def _repetitions(flow: Flow, step: Step) -> int:

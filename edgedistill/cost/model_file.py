@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from edgedistill.core.evidence import counted
 from edgedistill.cost.file_bytes import read_bounded
 from edgedistill.cost.outside_weights import are_outside, pull_in
-from edgedistill.cost.soundness import STANDARD_DOMAINS, require_sound, require_text
+from edgedistill.cost.soundness import STANDARD_DOMAINS, open_axes, require_sound, require_text
 from edgedistill.errors import Fault, InputError
 from edgedistill.units import bytes_to_mb
 
@@ -95,6 +95,7 @@ def _parsed(path: Path) -> onnx.ModelProto:
 
 def _checked(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     require_sound(model, path)
+    open_axes(model)
     try:
         # given the model itself, the checker would write it out first
         onnx.checker.check_model(model.SerializeToString())

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STANDARD_DOMAINS = ("", "ai.onnx")
 _MOST_INLINED_NODES = 1_000_000
 _DEEPEST_CALLS = 100
+_OPEN = -1
+"""How some exporters write an axis without a size, which ONNX does by leaving it out."""
 _AGAIN = "It may be truncated or damaged: export it again"
 
 
@@ -99,7 +101,7 @@ def _axis_faults(model: onnx.ModelProto, path: Path) -> Iterator[Fault]:
     for graph in all_graphs(model):
         for value in (*graph.input, *graph.output, *graph.value_info):
             sizes = [int(axis.dim_value) for axis in value.type.tensor_type.shape.dim]
-            if min(sizes, default=0) < 0 or prod(max(one, 1) for one in sizes) > MOST_ELEMENTS:
+            if min(sizes, default=0) < _OPEN or prod(max(one, 1) for one in sizes) > MOST_ELEMENTS:
                 yield Fault(
                     file=path,
                     field=value.name,
@@ -155,6 +157,15 @@ def _nodes_within(function: onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
     yield from function.node
     for graph in graphs_inside(function.node):
         yield from graph.node
+
+
+def open_axes(model: onnx.ModelProto) -> None:
+    """Writes axes without a size as ONNX does, in place, where an exporter wrote -1."""
+    for graph in all_graphs(model):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            for axis in value.type.tensor_type.shape.dim:
+                if axis.HasField("dim_value") and axis.dim_value == _OPEN:
+                    axis.ClearField("dim_value")
 
 
 def require_text(model: onnx.ModelProto) -> None:

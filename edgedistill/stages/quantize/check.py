@@ -13,60 +13,13 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from edgedistill.cost.heavy_operators import FLOAT_OPERATORS, INT8_OPERATORS
 from edgedistill.stages.quantize.placement import ACTIVATIONS, FLOAT_OUTPUT, HEAVY
 from edgedistill.stages.quantize.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-INT8_OPERATORS = frozenset(
-    {
-        "ConvInteger",
-        "DynamicQuantizeLSTM",
-        "DynamicQuantizeMatMul",
-        "MatMulInteger",
-        "MatMulIntegerToFloat",
-        "NhwcQLinearConv",
-        "QAttention",
-        "QGemm",
-        "QLinearConv",
-        "QLinearConvTranspose",
-        "QLinearMatMul",
-        "QOrderedAttention",
-        "QOrderedLongformerAttention",
-        "QOrderedMatMul",
-    }
-)
-"""Heavy operators of onnxruntime that multiply eight-bit integers."""
-
-FLOAT_OPERATORS = frozenset(
-    {
-        "Attention",
-        "Conv",
-        "ConvTranspose",
-        "ConvTransposeWithDynamicPads",
-        "Einsum",
-        "FusedConv",
-        "FusedGemm",
-        "FusedMatMul",
-        "FusedMatMulActivation",
-        "GRU",
-        "Gemm",
-        "GemmFastGelu",
-        "GroupQueryAttention",
-        "LSTM",
-        "MatMul",
-        "MatMulNBits",
-        "MultiHeadAttention",
-        "NhwcConv",
-        "NhwcFusedConv",
-        "PackedAttention",
-        "RNN",
-        "TransposeMatMul",
-    }
-)
-"""Heavy operators of onnxruntime, in any of its domains, that multiply floats."""
 
 
 @dataclass(frozen=True)
