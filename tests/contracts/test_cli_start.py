@@ -101,6 +101,7 @@ def test_heavy_packages_are_found_out() -> None:
         ("compress", "--help"),
         ("benchmark", "--help"),
         ("estimate", "--help"),
+        ("doctor", "--help"),
         ("gate", "--help"),
         ("init", "--help"),
         ("targets", "--help"),
