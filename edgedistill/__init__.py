@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgedistill.app.fit_target import fit_target
     from edgedistill.app.network_operators import read_operator_lists
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
+    from edgedistill.app.quantize import QuantizeRun, quantize
     from edgedistill.app.resolve import read_recipe
     from edgedistill.core.budget import Budget
     from edgedistill.core.estimate import Estimate
@@ -40,6 +41,7 @@ __all__ = [
     "Estimates",
     "GateResult",
     "Preprocessing",
+    "QuantizeRun",
     "benchmark",
     "check_targets",
     "compress",
@@ -51,6 +53,7 @@ __all__ = [
     "init",
     "judge",
     "plan_lines",
+    "quantize",
     "read_operator_lists",
     "read_recipe",
     "run_recipe",
@@ -68,6 +71,7 @@ _HOMES = {
     "Estimates": "edgedistill.app.estimate",
     "GateResult": "edgedistill.app.outcome",
     "Preprocessing": "edgedistill.core.preprocessing",
+    "QuantizeRun": "edgedistill.app.quantize",
     "benchmark": "edgedistill.app.benchmark",
     "check_targets": "edgedistill.app.catalogue",
     "compress": "edgedistill.app.compress",
@@ -79,6 +83,7 @@ _HOMES = {
     "init": "edgedistill.app.catalogue",
     "judge": "edgedistill.app.outcome",
     "plan_lines": "edgedistill.app.compress",
+    "quantize": "edgedistill.app.quantize",
     "read_operator_lists": "edgedistill.app.network_operators",
     "read_recipe": "edgedistill.app.resolve",
     "run_recipe": "edgedistill.app.compress",

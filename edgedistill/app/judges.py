@@ -1,7 +1,8 @@
-"""Who judges whether an int8 file keeps the accuracy: the target's budget, or the float model.
+"""Who judges whether an int8 file keeps the accuracy: the target's budget.
 
-A figure of the budget's judge is the report's own: the file is run as the predictions of the
-report are, on the whole validation split, and the limits are those of `app.choose`.
+A figure of the judge is the report's own: the file is run as the predictions of the report are,
+on the whole validation split, and the limits are those of `app.choose`. Where there are no labels,
+the float model judges: `app.agreement`.
 """
 
 from __future__ import annotations
@@ -25,12 +26,8 @@ from edgedistill.catalog.profiles import load
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.judging import Judged
 from edgedistill.core.stage import StageContext
-from edgedistill.stages.quantize.fidelity import FloatAnswers
-from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from edgedistill.core.budget import Budget
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Worst
@@ -40,10 +37,6 @@ JUDGING_CODE = ("app/choose.py", "app/judges.py", "bench", "devices", "tasks", "
 """The sources that a judgement by the budget follows from."""
 
 VALIDATION = "validation"
-
-MAX_DISTANCE = 0.1
-"""How far outputs that are no class scores may be from the float model's: a tenth of their spread,
-a signal 20 dB above its noise."""
 
 
 @dataclass(frozen=True)
@@ -148,59 +141,6 @@ class Judging:
             budget=self.budget,
             threads=self.threads,
         )
-
-
-@dataclass(frozen=True)
-class AgreementJudge:
-    """Judges by how far a file agrees with the float model, where there are no labels.
-
-    Class scores `[n, classes]` agree where their highest class is the same. Any other outputs are
-    as near as their distance from the float model's says (one less the distance), and may be
-    `MAX_DISTANCE` away.
-
-    Attributes:
-        model: The float model.
-        samples: Inputs by the model's own names, gone through once for each file.
-        min_agreement: Share of samples that must agree, for class scores.
-        folder: Empty; for the float model's answers.
-        threads: Threads of the runs.
-    """
-
-    model: Path
-    samples: Iterable[Mapping[str, np.ndarray]]
-    min_agreement: float
-    folder: Path
-    threads: int = 1
-
-    @property
-    def called(self) -> str:
-        """What the figure is."""
-        classes = self._answers.are_class_scores
-        return "agreement with the float model" if classes else "closeness to the float model"
-
-    def judge(self, model: Path) -> Judged:
-        """Runs a file on the samples.
-
-        Raises:
-            InputError: If it, or the float model, cannot be loaded.
-            PromiseError: If outputs are not finite.
-        """
-        found = self._answers.beside(model)
-        if found.agreement is None:
-            keeps = found.distance <= MAX_DISTANCE
-            broken = f"is {format_percent(found.distance)} of their spread away from the float "
-            broken += f"model's outputs, more than {format_percent(MAX_DISTANCE)}"
-            figure = max(0.0, 1.0 - found.distance)
-        else:
-            keeps = found.agreement >= self.min_agreement
-            broken = f"agrees with the float model on {format_percent(found.agreement)} of the "
-            broken += f"samples, below {format_percent(self.min_agreement)}"
-            figure = found.agreement
-        return Judged(figure, found.distance, broken=None if keeps else broken)
-
-    @cached_property
-    def _answers(self) -> FloatAnswers:
-        return FloatAnswers(self.model, self.samples, self.folder, threads=self.threads)
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,13 @@ class EstimatedLatencies:
         files: Name to ONNX file.
         profile: The device.
         runtime: Which of its runtimes.
+        input_shapes: By input name, without the batch axis, where the files leave axes open.
     """
 
     files: Mapping[str, Path]
     profile: TargetProfile
     runtime: str
+    input_shapes: Mapping[str, tuple[int, ...]] | None = None
     _known: dict[str, Quantity | str] = field(default_factory=dict)
 
     def latency(self, name: str, reference: str | None) -> Latency | None:
@@ -94,7 +96,9 @@ class EstimatedLatencies:
 
     def _asked(self, file: Path) -> Quantity | str:
         try:
-            found = estimate(file, self.profile, runtime=self.runtime)
+            found = estimate(
+                file, self.profile, runtime=self.runtime, input_shapes=self.input_shapes
+            )
         except InputError as error:  # the file runs, but its sizes cannot be told beforehand
             return reason_of(error)
         return found.latency_ms or found.reason or ""

@@ -10,6 +10,7 @@ from edgedistill.cli.doctor import doctor
 from edgedistill.cli.estimate import estimate
 from edgedistill.cli.gate import gate
 from edgedistill.cli.init import init
+from edgedistill.cli.quantize import quantize
 from edgedistill.cli.schema import schema
 from edgedistill.cli.targets import targets
 
@@ -23,5 +24,5 @@ def root() -> None:
     """
 
 
-for command in (init, compress, benchmark, estimate, doctor, gate, targets, schema):
+for command in (init, compress, quantize, benchmark, estimate, doctor, gate, targets, schema):
     root.add_command(command)

@@ -63,8 +63,6 @@ def write_split(
 ) -> PreparedSplit:
     """Writes one split; the samples go to disk chunk by chunk, so memory stays flat.
 
-    Plain writes, not a writable memory map: on a full disk a map kills the process.
-
     Args:
         folder: The prepared folder.
         name: Of the split.
@@ -74,20 +72,7 @@ def write_split(
         groups: Text `[n]`, or None.
     """
     inputs = {key: f"{name}.{key}.npy" for key in formats}
-    with ExitStack() as stack:
-        files = {key: stack.enter_context((folder / inputs[key]).open("wb")) for key in formats}
-        for key, (shape, dtype) in formats.items():
-            np.lib.format.write_array_header_1_0(
-                files[key],
-                {
-                    "descr": np.lib.format.dtype_to_descr(dtype),
-                    "fortran_order": False,
-                    "shape": (len(labels), *shape),
-                },
-            )
-        for chunk in chunks:
-            for key, file in files.items():
-                file.write(np.ascontiguousarray(chunk[key]).tobytes())
+    write_arrays({key: folder / file for key, file in inputs.items()}, chunks, formats, len(labels))
     np.save(folder / f"{name}.labels.npy", labels, allow_pickle=False)
     if groups is not None:
         np.save(folder / f"{name}.groups.npy", groups, allow_pickle=False)
@@ -97,6 +82,38 @@ def write_split(
         labels=f"{name}.labels.npy",
         groups=None if groups is None else f"{name}.groups.npy",
     )
+
+
+def write_arrays(
+    places: Mapping[str, Path],
+    chunks: Iterable[Mapping[str, np.ndarray]],
+    formats: Mapping[str, Format],
+    samples: int,
+) -> None:
+    """Writes samples as one array for each input, chunk by chunk, so memory stays flat.
+
+    Plain writes, not a writable memory map: on a full disk a map kills the process.
+
+    Args:
+        places: Input name to file.
+        chunks: Prepared samples by input name, in order.
+        formats: Shape of one sample and type, by input name.
+        samples: How many there are in all chunks.
+    """
+    with ExitStack() as stack:
+        files = {key: stack.enter_context(places[key].open("wb")) for key in formats}
+        for key, (shape, dtype) in formats.items():
+            np.lib.format.write_array_header_1_0(
+                files[key],
+                {
+                    "descr": np.lib.format.dtype_to_descr(dtype),
+                    "fortran_order": False,
+                    "shape": (samples, *shape),
+                },
+            )
+        for chunk in chunks:
+            for key, file in files.items():
+                file.write(np.ascontiguousarray(chunk[key]).tobytes())
 
 
 def write_description(folder: Path, prepared: PreparedData) -> None:

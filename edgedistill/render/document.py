@@ -12,13 +12,15 @@ from edgedistill.errors import Fault, InputError, PromiseError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgedistill.core.quantized import QuantizeReport
+
 KIND = "edgedistill-report"
 SCHEMA_VERSION = 1
 _AGAIN = "Run the command that made it again"
 
 
-def report_text(report: Report) -> str:
-    """The report as canonical JSON: keys sorted, two spaces, one newline at the end.
+def report_text(report: Report | QuantizeReport) -> str:
+    """A report as canonical JSON: keys sorted, two spaces, one newline at the end.
 
     Raises:
         PromiseError: If the report holds a number that is not finite, or no plain value.

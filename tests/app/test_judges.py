@@ -8,7 +8,7 @@ import onnx.parser
 import pytest
 
 from edgedistill import tasks
-from edgedistill.app.judges import AgreementJudge, BudgetJudge, Judging
+from edgedistill.app.judges import BudgetJudge, Judging
 from edgedistill.bench.predict import LOGITS_FILE
 from edgedistill.core.budget import Budget
 from edgedistill.core.preprocessing import Preprocessing
@@ -139,38 +139,3 @@ def test_only_limits_on_accuracy_enter_a_key() -> None:
         "max_worst_class_drop": None,
         "max_worst_group_drop": None,
     }
-
-
-def test_class_scores_agree_where_the_highest_class_is_the_same(
-    model: Callable[..., Path], tmp_path: Path
-) -> None:
-    samples = [{"x": row[None]} for row in INPUTS]
-    (tmp_path / "answers").mkdir()
-    judge = AgreementJudge(model("float.onnx"), samples, 0.95, tmp_path / "answers")
-    assert judge.called == "agreement with the float model"
-    assert judge.judge(model("same.onnx")).holds
-    found = judge.judge(model("wrong.onnx", c=0))
-    assert found.figure == 0.9
-    assert found.broken == ("agrees with the float model on 90.00 % of the samples, below 95.00 %")
-
-
-def test_other_outputs_are_near_by_a_tenth_of_their_spread(tmp_path: Path) -> None:
-    def write(name: str, factor: float) -> Path:
-        text = f"""<ir_version: 10, opset_import: ["" : 20]>
-            g (float[N,3] x) => (float[N,3,1] y) {{
-                f = Constant <value_float = {factor}> () p = Mul (x, f)
-                axes = Constant <value_ints = [2]> () y = Unsqueeze (p, axes) }}"""
-        onnx.save_model(onnx.parser.parse_model(text), tmp_path / name)
-        return tmp_path / name
-
-    samples = [{"x": row[None]} for row in INPUTS]
-    (tmp_path / "answers").mkdir()
-    judge = AgreementJudge(write("float.onnx", 1.0), samples, 0.99, tmp_path / "answers")
-    assert judge.called == "closeness to the float model"
-    near, far = judge.judge(write("near.onnx", 0.95)), judge.judge(write("far.onnx", 0.5))
-    off = 0.05 * np.sqrt((INPUTS**2).mean()) / INPUTS.std()
-    assert near.holds
-    assert near.distance == pytest.approx(off, rel=1e-4)
-    assert near.figure == pytest.approx(1 - off, rel=1e-4)
-    assert far.broken is not None
-    assert "more than 10.00 %" in far.broken

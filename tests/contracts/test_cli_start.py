@@ -99,6 +99,7 @@ def test_heavy_packages_are_found_out() -> None:
         ("--help",),
         ("--version",),
         ("compress", "--help"),
+        ("quantize", "--help"),
         ("benchmark", "--help"),
         ("estimate", "--help"),
         ("doctor", "--help"),

@@ -56,7 +56,7 @@ def _graph_faults(model: onnx.ModelProto, file: Path) -> Iterator[Fault]:
         yield Fault(
             file=file,
             problem="has no convolution and no matrix product, so there is nothing to quantize",
-            remedy="Ship it in fp32: set stages.quantize to null",
+            remedy="Ship it in fp32; in a recipe, set stages.quantize to null",
         )
     if operators & {"QuantizeLinear", "DequantizeLinear"}:
         yield Fault(

@@ -1,0 +1,251 @@
+"""A float ONNX file that somebody brought: what it takes and gives, and the form in which it ships.
+
+The file goes on as it is, byte for byte, unless sizes of its inputs are to be fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from edgedistill.core.quantized import ModelInput
+from edgedistill.core.stage import StageResult
+from edgedistill.cost.model_file import load_model, opset
+from edgedistill.errors import Fault, InputError
+from edgedistill.stages.quantize.requirements import require_quantizable
+from edgedistill.stages.quantize.session import open_session
+from edgedistill.store import file_sha256
+from edgedistill.tasks.likeness import agreement_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from edgedistill.core.profile import Runtime, TargetProfile
+    from edgedistill.core.quantized import AgreementKind
+    from edgedistill.core.stage import StageContext
+
+MODEL_FILE = "model.onnx"
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """What a file is."""
+
+    file: Path
+    sha256: str
+    inputs: tuple[ModelInput, ...]
+    """As they ship, with the sizes that are fixed."""
+    agreement_kind: AgreementKind
+    """What tells how near a quantized twin is, by the outputs."""
+    fixed: Mapping[str, tuple[int, ...]]
+    """Inputs whose open sizes are fixed in what ships."""
+
+
+def read_model(
+    file: Path, runtime: Runtime, profile: TargetProfile, shapes: Mapping[str, tuple[int, ...]]
+) -> GivenModel:
+    """Looks at a model, with everything at once that keeps it from being quantized for a target.
+
+    Args:
+        file: The ONNX file.
+        runtime: The target's.
+        profile: The target.
+        shapes: Input name to the shape that is to be fixed, the batch axis first.
+
+    Raises:
+        InputError: If it cannot be read or run, cannot be quantized, or is not what the target
+            takes.
+    """
+    model = load_model(file)
+    if runtime.int8 is not None:
+        require_quantizable(model, runtime.int8, file)
+    session = open_session(file, threads=1)
+    inputs = tuple(_input(entry) for entry in session.get_inputs())
+    faults = [*_limit_faults(model, file, runtime, profile), *_shape_faults(file, inputs, shapes)]
+    if faults:
+        raise InputError(*faults)
+    fixed = dict(shapes)
+    if runtime.shapes == "static":
+        fixed |= _static_shapes(file, inputs, shapes, profile)
+    outputs = [(_dtype(entry.type), _axes(entry.shape)) for entry in session.get_outputs()]
+    return GivenModel(
+        file=file,
+        sha256=file_sha256(file),
+        inputs=tuple(
+            one.model_copy(update={"shape": fixed[one.name]}) if one.name in fixed else one
+            for one in inputs
+        ),
+        agreement_kind=agreement_kind(outputs),
+        fixed=fixed,
+    )
+
+
+@dataclass(frozen=True)
+class Adopting:
+    """Takes a given model into the run, with the sizes of its inputs fixed where asked: a stage."""
+
+    given: GivenModel
+
+    def run(self, context: StageContext) -> StageResult:
+        """Writes `model.onnx`.
+
+        Raises:
+            InputError: If the file has changed, or cannot have these sizes.
+        """
+        content = self.given.file.read_bytes()
+        written = context.folder / MODEL_FILE
+        written.write_bytes(content)
+        if file_sha256(written) != self.given.sha256:
+            raise InputError(
+                Fault(
+                    file=self.given.file,
+                    problem="has changed since this run began",
+                    remedy="Run the same command again",
+                )
+            )
+        if self.given.fixed:
+            written.write_bytes(self._with_fixed_sizes(load_model(written)))
+            open_session(written, context.threads)
+        return StageResult(facts={"fixed": {name: list(s) for name, s in self.given.fixed.items()}})
+
+    def _with_fixed_sizes(self, model: onnx.ModelProto) -> bytes:
+        # its package loads torch, which nothing else here needs
+        from onnxruntime.tools.onnx_model_utils import fix_output_shapes, make_input_shape_fixed
+
+        # what the exporter says of sizes inside was said of open ones
+        del model.graph.value_info[:]
+        try:
+            for name, shape in self.given.fixed.items():
+                make_input_shape_fixed(model.graph, name, list(shape))
+            fix_output_shapes(model)
+        except (ValueError, onnx.shape_inference.InferenceError) as error:
+            raise InputError(
+                Fault(
+                    file=self.given.file,
+                    field="shape",
+                    given=str(error).strip().splitlines()[0],
+                    problem="the model cannot have inputs of these sizes",
+                    remedy="Give other sizes with --shape",
+                )
+            ) from error
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
+
+
+def _input(entry: object) -> ModelInput:
+    name, kind, shape = (getattr(entry, key) for key in ("name", "type", "shape"))
+    return ModelInput(name=name, dtype=_dtype(kind).name, shape=tuple(_axes(shape)))
+
+
+def _axes(shape: list[int | str | None]) -> list[int | None]:
+    """Sizes, None where open: onnxruntime gives a name or None there, and keeps a wrong -1."""
+    return [axis if isinstance(axis, int) and axis > 0 else None for axis in shape]
+
+
+_TYPES = {"float": "float32", "double": "float64"}
+
+
+def _dtype(kind: str) -> np.dtype:
+    """The type that onnxruntime writes as tensor(float); object for what is no tensor of numbers.
+
+    >>> _dtype("tensor(float)"), _dtype("tensor(int64)")
+    (dtype('float32'), dtype('int64'))
+    """
+    inside = kind.removeprefix("tensor(").removesuffix(")")
+    known = {
+        *_TYPES,
+        "float16",
+        "bool",
+        *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)),
+    }
+    return np.dtype(_TYPES.get(inside, inside) if inside in known else object)
+
+
+def _limit_faults(
+    model: onnx.ModelProto, file: Path, runtime: Runtime, profile: TargetProfile
+) -> Iterator[Fault]:
+    for what, found, limit in (
+        ("opset", opset(model), runtime.max_opset),
+        ("IR version", model.ir_version, runtime.max_ir_version),
+    ):
+        if found > limit:
+            yield Fault(
+                file=file,
+                given=f"{what} {found}",
+                problem=f"the runtime of {profile.name} accepts {what} {limit} at most",
+                remedy="Export the model in an older one",
+            )
+
+
+def _shape_faults(
+    file: Path, inputs: tuple[ModelInput, ...], shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[Fault]:
+    for one in inputs:
+        if one.dtype == "object":
+            yield _fault(file, one.name, "is not a tensor of numbers", "Only such can be quantized")
+        elif not one.shape:
+            yield _fault(
+                file,
+                one.name,
+                "has no axis for samples",
+                "Export the model with a batch axis in front of every input",
+            )
+        elif one.shape[0] not in (None, 1):
+            yield _fault(
+                file,
+                one.name,
+                f"takes batches of {one.shape[0]} only",
+                "Export the model for one sample at a time, or for any number",
+                one.written(),
+            )
+    known = {one.name: one for one in inputs}
+    for name, shape in shapes.items():
+        given = f"{name}={'x'.join(map(str, shape))}"
+        if name not in known:
+            yield _fault(file, "shape", "names no input", f"There is: {', '.join(known)}", given)
+        elif shape[0] != 1 or not known[name].fits(shape[1:]):
+            yield _fault(
+                file,
+                "shape",
+                f"the model takes {known[name].written()}",
+                "Give all its axes, the batch of 1 first and fixed ones as they are",
+                given,
+            )
+
+
+def _static_shapes(
+    file: Path,
+    inputs: tuple[ModelInput, ...],
+    shapes: Mapping[str, tuple[int, ...]],
+    profile: TargetProfile,
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of one sample, for a runtime that takes fixed sizes only."""
+    found: dict[str, tuple[int, ...]] = {}
+    faults = []
+    for one in inputs:
+        if one.name in shapes or None not in one.shape:
+            continue
+        axes = [axis for axis in one.shape[1:] if axis is not None]
+        if len(axes) < len(one.shape) - 1:
+            example = "x".join("1" if axis is None else str(axis) for axis in one.shape)
+            faults.append(
+                _fault(
+                    file,
+                    one.name,
+                    f"the runtime of {profile.name} takes fixed sizes only",
+                    f"Say which: --shape {one.name}={example} with the sizes you need",
+                    one.written(),
+                )
+            )
+        found[one.name] = (1, *axes)
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def _fault(file: Path, field: str, problem: str, remedy: str, given: str | None = None) -> Fault:
+    return Fault(file=file, field=field, given=given, problem=problem, remedy=remedy)

@@ -1,0 +1,240 @@
+"""What a run of `quantize` puts together from its steps, and what it leaves beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.app.agreement import Agreed
+from edgedistill.app.attempt import made
+from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
+from edgedistill.app.environment import versions
+from edgedistill.app.given_model import MODEL_FILE
+from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies
+from edgedistill.app.quantize_road import made_files
+from edgedistill.bench.samples import read_samples
+from edgedistill.core.quantized import (
+    FLOAT,
+    NotMade,
+    QuantizedCandidate,
+    QuantizeReport,
+    SamplesUsed,
+)
+from edgedistill.core.report import Int8Check
+from edgedistill.core.strict import plain
+from edgedistill.cost.model_file import file_size_mb
+from edgedistill.render.document import report_text
+from edgedistill.render.quantized import quantize_markdown
+from edgedistill.store import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgedistill.app.given_model import GivenModel
+    from edgedistill.app.latencies import Latencies
+    from edgedistill.app.pipeline import Finished
+    from edgedistill.app.quantize_road import QuantizeRoad, Wishes
+    from edgedistill.bench.samples import Samples
+    from edgedistill.core.preprocessing import Preprocessing
+    from edgedistill.core.profile import TargetProfile
+    from edgedistill.core.report import Latency
+    from edgedistill.data.unlabelled import Unlabelled
+    from edgedistill.store import RunFolder
+
+REPORT_FILE = "report.json"
+PAGE_FILE = "report.md"
+CANDIDATES_FOLDER = "candidates"
+STATE_FILE = "quantize.json"
+_FEW = 100
+"""Below this many judging samples the interval of an agreement is told to be wide: with all of 100
+the same, the share may still be 0.963 at 95 % confidence."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run is about."""
+
+    given: GivenModel
+    samples: Unlabelled
+    profile: TargetProfile
+    runtime: str
+    preprocessing: Preprocessing | None
+    preprocessing_from: Any
+
+    def document(self, state: str) -> bytes:
+        """The state of the run as JSON."""
+        document = {
+            "schema_version": 1,
+            "kind": "edgedistill-quantize-run",
+            "state": state,
+            "model_sha256": self.given.sha256,
+            "target": self.profile.name,
+        }
+        return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+
+
+def assemble_quantized(
+    asked: Asked, road: QuantizeRoad, finished: Finished, wishes: Wishes
+) -> QuantizeReport:
+    """The report of a finished run.
+
+    Args:
+        asked: What it is about.
+        road: Where its results stand.
+        finished: Its steps.
+        wishes: How it was to be done.
+    """
+    folders = {name: finished.folder(step) for name, step in road.candidates.items()}
+    files = made_files(folders, road.candidates)
+    samples = None if road.measurement is None else read_samples(finished.folder(road.measurement))
+    latencies = _latencies(asked, samples, files)
+    candidates = tuple(
+        _Making(asked, road, finished, wishes).candidate(name, file, latencies.latency(name, FLOAT))
+        for name, file in files.items()
+    )
+    not_made = tuple(
+        NotMade(name=name, reason=finished.facts(step)["not_made"])
+        for name, step in road.candidates.items()
+        if name not in files
+    )
+    runtime = asked.profile.runtimes[asked.runtime]
+    return QuantizeReport(
+        schema_version=1,
+        model=asked.given.file.name,
+        model_sha256=asked.given.sha256,
+        target=asked.profile.name,
+        target_title=asked.profile.title,
+        runtime=asked.runtime,
+        inputs=asked.given.inputs,
+        samples=SamplesUsed(
+            source=asked.samples.found.path.resolve().name,
+            kind=asked.samples.found.kind,
+            sha256=asked.samples.sha256,
+            found=len(asked.samples.samples),
+            calibration=len(asked.samples.calibration),
+            judging=len(asked.samples.judging),
+        ),
+        preprocessing=None if asked.preprocessing is None else plain(asked.preprocessing),
+        preprocessing_from=asked.preprocessing_from,
+        agreement_kind=asked.given.agreement_kind,
+        min_agreement=wishes.min_agreement,
+        candidates=candidates,
+        not_made=not_made,
+        choice=choose_agreeing(candidates, not_made, runtime),
+        conditions=None if samples is None else samples.conditions,
+        notes=_notes(asked, latencies, candidates),
+        seed=wishes.seed,
+        versions=versions(),
+        steps={
+            "samples": road.samples.key,
+            **{name: step.key for name, step in road.candidates.items()},
+            "agree": road.agreement.key,
+            **({} if road.measurement is None else {"measure": road.measurement.key}),
+        },
+    )
+
+
+def publish_quantized(
+    run: RunFolder, report: QuantizeReport, road: QuantizeRoad, finished: Finished
+) -> None:
+    """Copies the candidates, and what ships, beside the report, which is last."""
+    for one in report.candidates:
+        content = (finished.folder(road.candidates[one.name]) / MODEL_FILE).read_bytes()
+        run.write(one.file, content)
+        if one.name == report.choice.name:
+            run.write(report.choice.file, content)
+    run.write(PAGE_FILE, quantize_markdown(report).encode())
+    run.write(REPORT_FILE, report_text(report).encode())
+
+
+def _latencies(asked: Asked, samples: Samples | None, files: Mapping[str, Path]) -> Latencies:
+    if samples is not None:
+        return MeasuredLatencies(samples)
+    shapes = {name: values.shape[1:] for name, values in asked.samples.first().items()}
+    return EstimatedLatencies(files, asked.profile, asked.runtime, input_shapes=shapes)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Puts the figures of candidates together."""
+
+    asked: Asked
+    road: QuantizeRoad
+    finished: Finished
+    wishes: Wishes
+
+    def candidate(self, name: str, file: Path, latency: Latency | None) -> QuantizedCandidate:
+        facts = None if name == FLOAT else made(self.finished.facts(self.road.candidates[name]))
+        agreed = self.finished.facts(self.road.agreement).get(name)
+        found = None if agreed is None else Agreed.read(agreed, file="a step's facts")
+        return QuantizedCandidate(
+            name=name,
+            file=f"{CANDIDATES_FOLDER}/{name}.onnx",
+            model_sha256=file_sha256(file),
+            scheme=self.road.schemes.get(name),
+            agreement=None if found is None else found.agreement,
+            relative_error=None if found is None else found.relative_error,
+            broken=None if found is None else self._broken(found),
+            latency=latency,
+            size_mb=file_size_mb(file),
+            int8=None
+            if facts is None
+            else Int8Check.read(facts["check"], file="facts of quantize"),
+        )
+
+    def _broken(self, found: Agreed) -> str | None:
+        return broken_agreement(
+            found.agreement,
+            finite=found.finite,
+            kind=self.asked.given.agreement_kind,
+            min_agreement=self.wishes.min_agreement,
+        )
+
+
+def _is_faster(one: QuantizedCandidate) -> bool:
+    speedup = None if one.latency is None else one.latency.speedup
+    return speedup is not None and speedup.low > 1.0
+
+
+def _for_less(one: QuantizedCandidate) -> str:
+    """What a candidate that does not agree enough would bring, so that the limit can be weighed."""
+    assert one.latency is not None
+    assert one.latency.speedup is not None
+    offer = f"{one.name} is {one.latency.speedup.value:.2f}x as fast as {FLOAT}"
+    if one.agreement is None:
+        return f"{offer}, but its agreement cannot be told."
+    limit = math.floor(1000 * one.agreement.value) / 1000
+    return f"{offer}; it may ship where an agreement of {limit:g} is enough (--min-agreement)."
+
+
+def _notes(
+    asked: Asked, latencies: Latencies, candidates: tuple[QuantizedCandidate, ...]
+) -> tuple[str, ...]:
+    """What a reader must know."""
+    judging = len(asked.samples.judging)
+    notes = [
+        "There are no labels: agreement with the float model says how much quantizing changes, "
+        "not how often either model is right."
+    ]
+    if judging == 0:
+        notes.append(
+            "One sample was found. It calibrates, so none is left to judge, and whether int8 "
+            "agrees with the float model cannot be told."
+        )
+    elif judging < _FEW:
+        notes.append(
+            f"Only {judging} samples were left to judge, so the intervals of the agreement are "
+            "wide. Give more samples to narrow them."
+        )
+    if asked.samples.found.others:
+        notes.append(f"{asked.samples.found.others} files of other kinds were left alone.")
+    if asked.preprocessing_from == "given over model":
+        notes.append("Some of the preprocessing that the model declares was given otherwise.")
+    if any(one.latency is not None and not one.latency.stable for one in candidates):
+        notes.append("The machine was disturbed while it measured: measure again.")
+    notes += [_for_less(one) for one in candidates if _is_faster(one) and one.broken is not None]
+    notes += [f"No estimate of latency: {reason}." for reason in latencies.silences()]
+    return tuple(notes)

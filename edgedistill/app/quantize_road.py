@@ -1,0 +1,238 @@
+"""The road of a model without recipe and labels: samples, candidates, agreement, latency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing
+from edgedistill.app.attempt import Int8Attempt
+from edgedistill.app.environment import processor_class, versions
+from edgedistill.app.given_model import MODEL_FILE, Adopting
+from edgedistill.app.plan import Plan
+from edgedistill.app.reach import runs_here, transport
+from edgedistill.bench.measure import Candidate, Measuring
+from edgedistill.core.evidence import Evidence
+from edgedistill.core.naming import told_apart
+from edgedistill.core.quantized import FLOAT
+from edgedistill.core.strict import plain
+from edgedistill.data.ready import open_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgedistill.app.given_model import GivenModel
+    from edgedistill.app.plan import PlannedStep
+    from edgedistill.core.profile import QuantizationScheme, Runtime, TargetProfile
+    from edgedistill.core.recipe import Benchmark, Quantize
+    from edgedistill.data.unlabelled import Unlabelled
+
+_MEASURED_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class QuantizeRoad:
+    """The plan of a run and where its results stand in it."""
+
+    plan: Plan
+    samples: PlannedStep
+    candidates: Mapping[str, PlannedStep]
+    """Name to the step that writes its ONNX file, the float model's first."""
+    schemes: Mapping[str, str]
+    """Name of an int8 candidate to its scheme in words."""
+    agreement: PlannedStep
+    measurement: PlannedStep | None
+    """The step that holds raw latency samples, where the device is at hand."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked for beside model, samples and target."""
+
+    quantize: Quantize
+    benchmark: Benchmark
+    min_agreement: float
+    seed: int
+    threads: int
+
+
+def lay_quantize_road(
+    given: GivenModel,
+    samples: Unlabelled,
+    profile: TargetProfile,
+    runtime: Runtime,
+    wishes: Wishes,
+) -> QuantizeRoad:
+    """Plans every step.
+
+    Args:
+        given: The model.
+        samples: What calibrates and what judges.
+        profile: The target.
+        runtime: Its runtime.
+        wishes: How.
+    """
+    plan = Plan(
+        libraries={**versions(), "processor": processor_class()},
+        training={"threads": str(wishes.threads), "seed": str(wishes.seed)},
+    )
+    road = _Laying(plan, given, samples, profile, runtime, wishes)
+    prepared, adopted = road.samples_step(), road.adopted()
+    candidates, schemes = {FLOAT: adopted}, {}
+    every = () if runtime.int8 is None else (runtime.int8, *runtime.other_int8)
+    labels = told_apart([f"int8-{scheme.label.lower()}" for scheme in every])
+    for name, scheme in zip(labels, every, strict=True):
+        candidates[name] = road.static(name, scheme, prepared, adopted)
+        schemes[name] = _in_words(scheme)
+    agreement = road.agreement(prepared, candidates)
+    away = profile.transport == "none"
+    measurement = None if away else road.measurement(prepared, candidates)
+    return QuantizeRoad(plan, prepared, candidates, schemes, agreement, measurement)
+
+
+@dataclass(frozen=True)
+class _Laying:
+    """Plans single steps."""
+
+    plan: Plan
+    given: GivenModel
+    samples: Unlabelled
+    profile: TargetProfile
+    runtime: Runtime
+    wishes: Wishes
+
+    def samples_step(self) -> PlannedStep:
+        many = f"{len(self.samples.calibration)} to calibrate, {len(self.samples.judging)} to judge"
+        return self.plan.add(
+            "samples",
+            f"samples: {many}, from {self.samples.found.path.name}",
+            config={"sha256": self.samples.sha256},
+            inputs={},
+            code=("data",),
+            make=lambda folders: self.samples,
+            target=self.profile.name,
+            seeded=False,
+        )
+
+    def adopted(self) -> PlannedStep:
+        return self.plan.add(
+            "model",
+            f"model: {self.given.file.name} as it is"
+            + (", with fixed sizes" if self.given.fixed else ""),
+            config={
+                "sha256": self.given.sha256,
+                "shapes": {name: list(shape) for name, shape in self.given.fixed.items()},
+            },
+            inputs={},
+            code=("app/given_model.py",),
+            make=lambda folders: Adopting(self.given),
+            target=self.profile.name,
+            seeded=False,
+        )
+
+    def static(
+        self, name: str, scheme: QuantizationScheme, samples: PlannedStep, model: PlannedStep
+    ) -> PlannedStep:
+        here = runs_here(self.profile, self.runtime)
+        config = self.wishes.quantize
+
+        def make(folders: Mapping[str, Path]) -> Int8Attempt:
+            return Int8Attempt(
+                model=folders["model"] / MODEL_FILE,
+                data=open_ready(folders["samples"]),
+                config=config,
+                scheme=scheme,
+                runs_here=here,
+                kind=self.given.agreement_kind,
+                min_agreement=self.wishes.min_agreement,
+            )
+
+        return self.plan.add(
+            "quantize",
+            f"quantize: {name}, {config.calibration} calibration",
+            config={
+                "quantize": plain(config),
+                "scheme": plain(scheme),
+                "runs_here": here,
+                "kind": self.given.agreement_kind,
+                "min_agreement": self.wishes.min_agreement,
+            },
+            inputs={"samples": samples, "model": model},
+            code=("data", "cost", "stages/quantize", "app/attempt.py", *AGREEMENT_CODE),
+            make=make,
+            target=self.profile.name,
+        )
+
+    def agreement(self, samples: PlannedStep, candidates: Mapping[str, PlannedStep]) -> PlannedStep:
+        here = runs_here(self.profile, self.runtime)
+
+        def make(folders: Mapping[str, Path]) -> Agreeing:
+            return Agreeing(
+                models=made_files(folders, candidates),
+                samples=open_ready(folders["samples"]).judging,
+                kind=self.given.agreement_kind,
+                evidence=Evidence.MEASURED_ON_DEVICE if here else Evidence.MEASURED_ON_STAND_IN,
+            )
+
+        return self.plan.add(
+            "agree",
+            f"agree: candidates beside the float model on {len(self.samples.judging)} samples",
+            config={"kind": self.given.agreement_kind, "here": here},
+            inputs={"samples": samples, **candidates},
+            code=("data", *AGREEMENT_CODE),
+            make=make,
+            target=self.profile.name,
+        )
+
+    def measurement(
+        self, samples: PlannedStep, candidates: Mapping[str, PlannedStep]
+    ) -> PlannedStep:
+        config = self.wishes.benchmark
+
+        def make(folders: Mapping[str, Path]) -> Measuring:
+            ready = open_ready(folders["samples"])
+            shown = ready.judging if len(ready.judging) else ready.calibration
+            files = made_files(folders, candidates)
+            return Measuring(
+                candidates=tuple(Candidate(name=name, model=file) for name, file in files.items()),
+                inputs=shown.batch(np.arange(min(_MEASURED_SAMPLES, len(shown)))),
+                config=config,
+                transport=transport(),
+                device=self.profile.name,
+                runtime=self.runtime,
+            )
+
+        return self.plan.add(
+            "measure",
+            f"measure: latency on {self.profile.name}, {config.rounds} interleaved rounds",
+            config={
+                "benchmark": plain(config),
+                "device": self.profile.name,
+                "processor": plain(self.profile)["clusters"],
+                "provider": self.runtime.provider,
+                "runtime_threads": self.runtime.threads,
+            },
+            inputs={"samples": samples, **candidates},
+            code=("bench", "devices", "worker.py"),
+            make=make,
+            target=self.profile.name,
+        )
+
+
+def _in_words(scheme: QuantizationScheme) -> str:
+    """A static scheme for a person."""
+    weights = "a scale per channel" if scheme.per_channel else "a scale per tensor"
+    symmetric = ", symmetric activations" if scheme.symmetric_activation else ""
+    seven = ", seven-bit weights" if scheme.reduce_range else ""
+    return f"static {scheme.label}, {weights}{symmetric}{seven}"
+
+
+def made_files(
+    folders: Mapping[str, Path], candidates: Mapping[str, PlannedStep]
+) -> dict[str, Path]:
+    """The ONNX files of the candidates that could be made, by name."""
+    files = {name: folders[name] / MODEL_FILE for name in candidates}
+    return {name: file for name, file in files.items() if file.is_file()}

@@ -1,0 +1,203 @@
+"""`edgedistill quantize`: an ONNX file and unlabelled samples, no recipe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_METHODS = (
+    "min-max",
+    "moving-average",
+    "exponential-average",
+    "percentile",
+    "entropy",
+    "mean-squared-error",
+)
+
+
+def _size(context: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """HxW as [height, width]; one number for both."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if found is None:
+        raise click.BadParameter(f"'{text}' is not HEIGHTxWIDTH", context, option)
+    return [int(found[1]), int(found[2] or found[1])]
+
+
+def _number(text: str) -> float:
+    """A number or a quotient of two, for instance 1/255."""
+    above, slash, below = text.partition("/")
+    return float(above) / float(below) if slash else float(above)
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """Numbers with commas between them."""
+    if text is None:
+        return None
+    try:
+        return [_number(part) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError) as error:
+        problem = f"'{text}' is not a number, or numbers with commas between them"
+        raise click.BadParameter(problem, context, option) from error
+
+
+def _factor(context: click.Context, option: click.Parameter, text: str | None) -> Any:
+    numbers = _numbers(context, option, text)
+    if numbers is not None and len(numbers) != 1:
+        raise click.BadParameter(f"'{text}' is not one number", context, option)
+    return None if numbers is None else numbers[0]
+
+
+def _shapes(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Any:
+    """NAME=1x3x224x224 as name and sizes."""
+    found = {}
+    for text in texts:
+        name, _, shape = text.rpartition("=")
+        if not name or re.fullmatch(r"\d+(x\d+)*", shape) is None:
+            raise click.BadParameter(f"'{text}' is not NAME=1x3x224x224", context, option)
+        found[name] = [int(axis) for axis in shape.split("x")]
+    return found
+
+
+def _picture_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What becomes of a picture: (pixel * scale - mean) / std."""
+    for option in reversed(
+        (
+            click.option("--size", callback=_size, metavar="HxW", help="What the model takes."),
+            click.option(
+                "--resize",
+                callback=_size,
+                metavar="HxW",
+                help="Resize to this first, then cut --size from the middle; else resize to "
+                "--size.",
+            ),
+            click.option(
+                "--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="Order of colours."
+            ),
+            click.option(
+                "--scale",
+                "--rescale",
+                callback=_factor,
+                metavar="NUMBER",
+                help="Factor on a pixel from 0 to 255, for instance 1/255.",
+            ),
+            click.option(
+                "--mean",
+                callback=_numbers,
+                metavar="M[,M,M]",
+                help="Subtracted after scaling; one number or one per channel.",
+            ),
+            click.option(
+                "--std",
+                callback=_numbers,
+                metavar="S[,S,S]",
+                help="Divided by after that; one number or one per channel.",
+            ),
+            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), help="Order of axes."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder of pictures, .npy or .npz files, or one such file; no labels.",
+)
+@click.option("--target", default="host", show_default=True, metavar="NAME", help="The device.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; else MODEL.TARGET.")
+@_picture_options
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    callback=_shapes,
+    metavar="NAME=1x3x224x224",
+    help="Fix the sizes of an input that the model leaves open.",
+)
+@click.option(
+    "--samples",
+    default=256,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many calibrate at most.",
+)
+@click.option(
+    "--judging-samples",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many others judge at most.",
+)
+@click.option(
+    "--min-agreement",
+    default=0.99,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="What agrees less with the float model does not ship.",
+)
+@click.option("--calibration", default="min-max", show_default=True, type=click.Choice(_METHODS))
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Int8 as calibration gives it; try nothing more where it does not agree.",
+)
+@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=10))
+@click.option("--runs-per-round", default=10, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--threads", type=click.IntRange(min=1), help="For what is not timed; else all.")
+@click.option("--measure-again", is_flag=True, help="Take new latency samples.")
+@click.option(
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of your own profiles.",
+)
+def quantize(model: Path, data: Path, target: str, out: Path | None, **options: Any) -> None:
+    """Quantize MODEL, any float ONNX file, with unlabelled samples.
+
+    Compares int8 twins in the target's schemes with the float model on samples that did not
+    calibrate, measures (or, for a device that is away, estimates) all of them, and ships the
+    fastest that agrees. What becomes of a picture is read from the model's metadata where it says
+    so; else say it with --size, --channels, --scale, --mean, --std and --layout: the model takes
+    (pixel * scale - mean) / std. Arrays (.npy, .npz) are taken as they are.
+
+    A run that was stopped goes on with the same command.
+    """
+    import edgedistill
+    from edgedistill.cli.console import progress
+    from edgedistill.render.quantized import quantize_page
+
+    if options.pop("plain"):
+        options["methods"] = ()
+    keys = ("scale", "mean", "std", "layout")
+    preprocessing = {key: options.pop(key) for key in keys}
+    size, resize, channels = (options.pop(key) for key in ("size", "resize", "channels"))
+    preprocessing["color"] = "grey" if channels == "gray" else channels
+    preprocessing["resize"] = resize or size
+    preprocessing["center_crop"] = size if resize else None
+    run = edgedistill.quantize(
+        model,
+        data,
+        target,
+        out=out,
+        preprocessing={key: value for key, value in preprocessing.items() if value is not None},
+        progress=progress(),
+        **options,
+    )
+    if not run.steps_made:
+        click.echo(f"Nothing to do: all {run.steps_reused} steps are stored in {run.folder}.")
+    click.echo(quantize_page(run.report), nl=False)
+    click.echo(f"{run.model}")
