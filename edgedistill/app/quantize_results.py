@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.agreement import Agreed
-from edgedistill.app.attempt import made
 from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
 from edgedistill.app.environment import versions
 from edgedistill.app.given_model import MODEL_FILE
+from edgedistill.app.int8_attempt import made
 from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies
 from edgedistill.app.quantize_road import made_files
 from edgedistill.bench.samples import read_samples

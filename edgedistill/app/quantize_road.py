@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing
-from edgedistill.app.attempt import Int8Attempt
 from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.given_model import MODEL_FILE, Adopting
+from edgedistill.app.int8_attempt import Int8Attempt
 from edgedistill.app.plan import Plan
 from edgedistill.app.reach import runs_here, transport
 from edgedistill.bench.measure import Candidate, Measuring
@@ -161,7 +161,7 @@ class _Laying:
                 "min_agreement": self.wishes.min_agreement,
             },
             inputs={"samples": samples, "model": model},
-            code=("data", "cost", "stages/quantize", "app/attempt.py", *AGREEMENT_CODE),
+            code=("data", "cost", "stages/quantize", "app/int8_attempt.py", *AGREEMENT_CODE),
             make=make,
             target=self.profile.name,
         )
