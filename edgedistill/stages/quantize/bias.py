@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.stage import StageContext
     from edgedistill.stages.quantize.calibration import CalibrationSet
+    from edgedistill.stages.quantize.weights import Layer
 
 
 def correct_bias(
@@ -51,14 +52,26 @@ def correct_bias(
     found = layers(prepared, corrected)
     with context.progress.track("Correcting biases", len(found)) as advance:
         for layer in found:
-            if layer.bias is not None:
-                name, axis = layer.after.output[0], layer.channel_axis
-                wanted = _channel_means(real.values(layer.before.output[0]), axis)
-                added = layer.bias.add(wanted - _channel_means(rounded.values(name), axis))
-                if layer.after.op_type != "MatMul":  # whose Add has not run yet
-                    rounded.amend(name, partial(_shifted, shift=added, axis=axis))
+            keep_means(layer, real, rounded)
             advance()
     return corrected
+
+
+def keep_means(layer: Layer, real: Walk, rounded: Walk) -> None:
+    """Runs an operator in both graphs and changes its bias so that the means agree.
+
+    Args:
+        layer: The operator; without a bias of its own it stays as it is.
+        real: The float graph, on its way.
+        rounded: The QDQ graph on the same samples; goes on with the changed bias.
+    """
+    if layer.bias is None:
+        return
+    name, axis = layer.after.output[0], layer.channel_axis
+    wanted = _channel_means(real.values(layer.before.output[0]), axis)
+    added = layer.bias.add(wanted - _channel_means(rounded.values(name), axis))
+    if layer.after.op_type != "MatMul":  # whose Add has not run yet
+        rounded.amend(name, partial(_shifted, shift=added, axis=axis))
 
 
 def _channel_means(arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import pytest
+
+from edgedistill.stages.quantize.bias import correct_bias
+from edgedistill.stages.quantize.check import coverage_in_runtime
+from edgedistill.stages.quantize.rounding import learn_rounding
+from edgedistill.stages.quantize.weights import layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgedistill.core.stage import StageContext
+    from edgedistill.data.dataset import Dataset, Split
+    from edgedistill.stages.quantize.calibration import CalibrationSet
+
+    Pairs = Callable[..., tuple[onnx.ModelProto, onnx.ModelProto, CalibrationSet]]
+    Logits = Callable[[Path, Split], np.ndarray]
+
+CASES = {
+    "convolutions U8S8": ("depthwise-cnn", {}),
+    "convolutions per tensor": ("depthwise-cnn", {"per_channel": False}),
+    "convolutions of seven bits": ("residual-cnn", {"reduce_range": True}),
+    "convolutions S8S8 symmetric": (
+        "depthwise-cnn",
+        {"activation": "int8", "symmetric_activation": True},
+    ),
+    "convolutions U8U8": ("depthwise-cnn", {"weight": "uint8", "symmetric_weight": False}),
+    "linear layers": ("mlp", {}),
+    "matrix products": ("transformer", {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_logits_come_nearer_to_float_on_digits_that_taught_nothing(
+    case: tuple[str, dict[str, object]],
+    pairs: Pairs,
+    digits: Dataset,
+    logits: Logits,
+    context: StageContext,
+    tmp_path: Path,
+) -> None:
+    name, scheme = case
+    prepared, quantized, samples = pairs(name, **scheme)
+    learned = learn_rounding(prepared, quantized, samples, context)
+    answers, coverage = {}, {}
+    for title, model in {"float": prepared, "nearest": quantized, "learned": learned}.items():
+        path = tmp_path / f"{title}.onnx"
+        onnx.save_model(model, path)
+        answers[title] = logits(path, digits.validation)
+        coverage[title] = coverage_in_runtime(path, tmp_path, 1)
+
+    def error(title: str) -> float:
+        return float(np.sqrt(np.mean((answers[title] - answers["float"]) ** 2)))
+
+    assert error("learned") < 0.99 * error("nearest")
+    assert coverage["learned"] == coverage["nearest"]
+    assert learned.graph.node == quantized.graph.node
+
+
+@pytest.mark.parametrize("scheme", [{}, {"reduce_range": True}, {"per_channel": False}])
+def test_only_integers_of_weights_and_biases_change_and_keep_their_range(
+    scheme: dict[str, object], pairs: Pairs, context: StageContext
+) -> None:
+    prepared, quantized, samples = pairs("residual-cnn", **scheme)
+    learned = learn_rounding(prepared, quantized, samples, context)
+    before, after = (
+        {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+        for model in (quantized, learned)
+    )
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert {before[name].dtype.name for name in changed} == {"int8", "int32"}
+    limit = 64 if scheme.get("reduce_range") else 127
+    for layer in layers(prepared, learned):
+        assert np.abs(layer.weight.integers).max() <= limit
+
+
+def test_it_is_more_than_the_correction_of_biases(
+    pairs: Pairs, digits: Dataset, logits: Logits, context: StageContext, tmp_path: Path
+) -> None:
+    prepared, quantized, samples = pairs("residual-cnn", reduce_range=True)
+    answers = []
+    for model in (
+        prepared,
+        correct_bias(prepared, quantized, samples, context),
+        learn_rounding(prepared, quantized, samples, context),
+    ):
+        onnx.save_model(model, tmp_path / "model.onnx")
+        answers.append(logits(tmp_path / "model.onnx", digits.validation))
+    real, biases, learned = answers
+    assert np.mean((learned - real) ** 2) < 0.8 * np.mean((biases - real) ** 2)
+
+
+def test_the_given_graph_stays_and_the_same_bytes_come_again(
+    pairs: Pairs, context: StageContext
+) -> None:
+    prepared, quantized, samples = pairs("depthwise-cnn")
+    kept = quantized.SerializeToString(deterministic=True)
+    first, second = (learn_rounding(prepared, quantized, samples, context) for _ in range(2))
+    assert quantized.SerializeToString(deterministic=True) == kept
+    assert first.SerializeToString(deterministic=True) == second.SerializeToString(
+        deterministic=True
+    )
