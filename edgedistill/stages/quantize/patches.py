@@ -29,13 +29,21 @@ def has_rows(node: onnx.NodeProto, weight: np.ndarray) -> bool:
 
 def filters(node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:
     """A weight as `[groups, outputs of a group, inputs]`; a view where that is possible."""
+    split = by_channels(node, weight)
+    whole: np.ndarray = split.reshape(*split.shape[:2], -1)
+    return whole
+
+
+def by_channels(node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:
+    """A view of a weight as `[groups, outputs of a group, inputs of a group, kernel]`."""
     if node.op_type == "Conv":
         groups = attribute(node, "group", 1)
-        split: np.ndarray = weight.reshape(groups, weight.shape[0] // groups, -1)
+        size = (groups, weight.shape[0] // groups, weight.shape[1], -1)
+        split: np.ndarray = weight.reshape(size)
         return split
     if node.op_type == "Gemm" and attribute(node, "transB", 0):
-        return weight[None]
-    return weight.T[None]
+        return weight[None, :, :, None]
+    return weight.T[None, :, :, None]
 
 
 def weight_from(node: onnx.NodeProto, rows: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -43,7 +51,8 @@ def weight_from(node: onnx.NodeProto, rows: np.ndarray, shape: Sequence[int]) ->
     if node.op_type == "Conv" or (node.op_type == "Gemm" and attribute(node, "transB", 0)):
         back: np.ndarray = rows.reshape(tuple(shape))
         return back
-    return rows[0].T
+    turned: np.ndarray = rows[0].T
+    return turned
 
 
 def rows(
