@@ -1,6 +1,7 @@
 """A float ONNX file that somebody brought: what it takes and gives, and the form in which it ships.
 
-The file goes on as it is, byte for byte, unless sizes of its inputs are to be fixed.
+The file goes on as it is, byte for byte, unless its weights lie in other files or sizes of its
+inputs are to be fixed.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from edgedistill.app.optimizing import try_bounded
 from edgedistill.core.quantized import ModelInput
 from edgedistill.core.stage import StageResult
-from edgedistill.cost.model_file import load_model, opset
+from edgedistill.cost.model_file import load_whole_model, opset
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
-from edgedistill.store import file_sha256
+from edgedistill.store import file_sha256, text_sha256
 from edgedistill.tasks.likeness import agreement_kind
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class GivenModel:
 
     file: Path
     sha256: str
+    """Of the file and of those beside it that hold its weights."""
     inputs: tuple[ModelInput, ...]
     """As they ship, with the sizes that are fixed."""
     agreement_kind: AgreementKind
@@ -46,24 +49,35 @@ class GivenModel:
 
 
 def read_model(
-    file: Path, runtime: Runtime, profile: TargetProfile, shapes: Mapping[str, tuple[int, ...]]
+    file: Path,
+    runtime: Runtime,
+    profile: TargetProfile,
+    shapes: Mapping[str, tuple[int, ...]],
+    scratch: Path,
 ) -> GivenModel:
     """Looks at a model, with everything at once that keeps it from being quantized for a target.
 
     Args:
-        file: The ONNX file.
+        file: The ONNX file; weights beside it are read from its own folder only.
         runtime: The target's.
         profile: The target.
         shapes: Input name to the shape that is to be fixed, the batch axis first.
+        scratch: An empty folder, where the model is written as one file, `MODEL_FILE`.
 
     Raises:
-        InputError: If it cannot be read or run, cannot be quantized, or is not what the target
+        InputError: If it cannot be read or loaded, cannot be quantized, or is not what the target
             takes.
     """
-    model = load_model(file)
+    model, content, sha256 = _whole(file)
     if runtime.int8 is not None:
         require_quantizable(model, runtime.int8, file)
-    session = open_session(file, threads=1)
+    whole = scratch / MODEL_FILE
+    whole.write_bytes(content)
+    said = try_bounded(whole, scratch)
+    if said is not None:
+        problem, remedy = "onnxruntime cannot load it", "Export it again"
+        raise InputError(Fault(file=file, given=said, problem=problem, remedy=remedy))
+    session = open_session(whole, threads=1)
     inputs = tuple(_input(entry) for entry in session.get_inputs())
     faults = [*_limit_faults(model, file, runtime, profile), *_shape_faults(file, inputs, shapes)]
     if faults:
@@ -74,13 +88,37 @@ def read_model(
     outputs = [(_dtype(entry.type), _axes(entry.shape)) for entry in session.get_outputs()]
     return GivenModel(
         file=file,
-        sha256=file_sha256(file),
+        sha256=sha256,
         inputs=tuple(
             one.model_copy(update={"shape": fixed[one.name]}) if one.name in fixed else one
             for one in inputs
         ),
         agreement_kind=agreement_kind(outputs),
         fixed=fixed,
+    )
+
+
+def require_runs(file: Path, scratch: Path, sample: Mapping[str, np.ndarray]) -> None:
+    """Refuses a model that does not run on a sample.
+
+    Args:
+        file: For errors.
+        scratch: Where `read_model` wrote it.
+        sample: By its own input names, [1, ...].
+
+    Raises:
+        InputError: If it does not, or takes more time or memory than anybody can mean.
+    """
+    said = try_bounded(scratch / MODEL_FILE, scratch, sample)
+    if said is None:
+        return
+    raise InputError(
+        Fault(
+            file=file,
+            given=", ".join(f"{name} {list(values.shape)}" for name, values in sample.items()),
+            problem=f"does not run on its samples: {said}",
+            remedy="Give samples, or a preprocessing, that it takes",
+        )
     )
 
 
@@ -96,10 +134,8 @@ class Adopting:
         Raises:
             InputError: If the file has changed, or cannot have these sizes.
         """
-        content = self.given.file.read_bytes()
-        written = context.folder / MODEL_FILE
-        written.write_bytes(content)
-        if file_sha256(written) != self.given.sha256:
+        model, content, sha256 = _whole(self.given.file)
+        if sha256 != self.given.sha256:
             raise InputError(
                 Fault(
                     file=self.given.file,
@@ -107,9 +143,9 @@ class Adopting:
                     remedy="Run the same command again",
                 )
             )
-        if self.given.fixed:
-            written.write_bytes(self._with_fixed_sizes(load_model(written)))
-            open_session(written, context.threads)
+        written = context.folder / MODEL_FILE
+        written.write_bytes(self._with_fixed_sizes(model) if self.given.fixed else content)
+        open_session(written, context.threads)
         return StageResult(facts={"fixed": {name: list(s) for name, s in self.given.fixed.items()}})
 
     def _with_fixed_sizes(self, model: onnx.ModelProto) -> bytes:
@@ -134,6 +170,15 @@ class Adopting:
             ) from error
         content: bytes = model.SerializeToString(deterministic=True)
         return content
+
+
+def _whole(file: Path) -> tuple[onnx.ModelProto, bytes, str]:
+    """A model with all its weights, as one file, and the sha256 of all that was read."""
+    whole = load_whole_model(file)
+    if not whole.beside:
+        return whole.model, file.read_bytes(), file_sha256(file)
+    content: bytes = whole.model.SerializeToString(deterministic=True)
+    return whole.model, content, text_sha256("".join(map(file_sha256, (file, *whole.beside))))
 
 
 def _input(entry: object) -> ModelInput:

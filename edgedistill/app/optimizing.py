@@ -12,11 +12,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 
 from edgedistill.cost.heavy_operators import INT8_OPERATORS
 from edgedistill.diagnosis import InRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _TIME_S = 120
 _MEMORY_BYTES = 2 * 2**30
@@ -51,22 +56,50 @@ def in_runtime(model: onnx.ModelProto, threads: int) -> InRuntime | Unloadable:
     with tempfile.TemporaryDirectory(prefix="edgedistill-") as scratch:
         given, written = Path(scratch) / "given.onnx", Path(scratch) / "optimized.onnx"
         given.write_bytes(marked.SerializeToString())
-        memory_bytes = _MEMORY_BYTES + _COPIES * given.stat().st_size
-        bounds = map(str, (threads, _TIME_S, memory_bytes))
-        try:
-            ended = subprocess.run(
-                [sys.executable, "-P", _CHILD, given, written, *bounds],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_TIME_S,
-            )
-        except subprocess.TimeoutExpired:
-            return Unloadable(f"it was not done with it after {_TIME_S} s")
-        if ended.returncode != 0 or not written.is_file():
-            return Unloadable(_said(ended))
+        problem = _bounded(given, written, threads)
+        if problem is not None:
+            return Unloadable(problem)
         optimized = onnx.load_model_from_string(written.read_bytes())
     return _traced(model, optimized.graph)
+
+
+def try_bounded(
+    model: Path, folder: Path, sample: Mapping[str, np.ndarray] | None = None
+) -> str | None:
+    """Opens a model in a process of its own with bounds on time and memory, and runs it once.
+
+    Args:
+        model: With all its weights inside.
+        folder: For what the process needs.
+        sample: What to run it on, in the order of its inputs; None: it is opened only.
+
+    Returns:
+        What was said where that failed; None where it did not.
+    """
+    shown = None if sample is None else folder / "inputs.npz"
+    if shown is not None and sample is not None:
+        np.savez(shown, *sample.values())
+    return _bounded(model, folder / "optimized.onnx", 1, shown)
+
+
+def _bounded(given: Path, written: Path, threads: int, inputs: Path | None = None) -> str | None:
+    """Opens a file, and runs it where there are inputs; what was said where that failed."""
+    memory_bytes = _MEMORY_BYTES + _COPIES * given.stat().st_size
+    bounds = map(str, (threads, _TIME_S, memory_bytes))
+    shown = () if inputs is None else (inputs,)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-P", _CHILD, given, written, *bounds, *shown],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_TIME_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it was not done with it after {_TIME_S} s"
+    if ended.returncode != 0 or not written.is_file():
+        return _said(ended)
+    return None
 
 
 def _said(ended: subprocess.CompletedProcess[str]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.choose_agreeing import SHIPPED
 from edgedistill.app.environment import processors
-from edgedistill.app.given_model import read_model
+from edgedistill.app.given_model import read_model, require_runs
 from edgedistill.app.given_preprocessing import (
     picture_preprocessing,
     require_picture_input,
@@ -27,7 +28,6 @@ from edgedistill.app.quantize_results import (
     publish_quantized,
 )
 from edgedistill.app.quantize_road import Wishes, lay_quantize_road
-from edgedistill.app.trial import run_once
 from edgedistill.catalog.profiles import load
 from edgedistill.core.attempts import TECHNIQUES
 from edgedistill.core.preprocessing import Preprocessing
@@ -132,22 +132,23 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
     threads = threads or processors()
     profile = _profile(target, folders)
     runtime = profile.runtimes[profile.default_runtime]
-    fixed = {name: tuple(shape) for name, shape in (shapes or {}).items()}
-    given = read_model(Path(model), runtime, profile, fixed)
-    found = find_samples(Path(data))
-    declared, origin = _preprocessing(given.file, found, preprocessing, len(given.inputs))
-    drawn = draw(
-        found,
-        given.inputs,
-        preprocessing=declared,
-        calibration=samples,
-        judging=judging_samples,
-        seed=seed,
-        threads=threads,
-    )
-    if declared is not None:
-        require_picture_input(given.file, given.inputs, declared, drawn.pixels())
-    run_once(given.file, drawn.first(), remedy="Give samples, or a preprocessing, that it takes")
+    with tempfile.TemporaryDirectory(prefix="edgedistill-") as scratch:
+        fixed = {name: tuple(shape) for name, shape in (shapes or {}).items()}
+        given = read_model(Path(model), runtime, profile, fixed, Path(scratch))
+        found = find_samples(Path(data))
+        declared, origin = _preprocessing(given.file, found, preprocessing, len(given.inputs))
+        drawn = draw(
+            found,
+            given.inputs,
+            preprocessing=declared,
+            calibration=samples,
+            judging=judging_samples,
+            seed=seed,
+            threads=threads,
+        )
+        if declared is not None:
+            require_picture_input(given.file, given.inputs, declared, drawn.pixels())
+        require_runs(given.file, Path(scratch), drawn.first())
     asked = Asked(given, drawn, profile, profile.default_runtime, declared, origin)
     wishes = Wishes(config, bench, min_agreement, seed, threads)
     road = lay_quantize_road(given, drawn, profile, runtime, wishes)

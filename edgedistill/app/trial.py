@@ -41,21 +41,6 @@ def require_runnable(model: Path, inputs: Mapping[str, np.ndarray]) -> None:
                 remedy="Compare models with the same inputs",
             )
         )
-    run_once(model, inputs, remedy="Compare models with inputs of the same shapes")
-
-
-def run_once(model: Path, inputs: Mapping[str, np.ndarray], *, remedy: str) -> None:
-    """Runs a file on the first sample.
-
-    Args:
-        model: The ONNX file.
-        inputs: By its own input names, [samples, ...].
-        remedy: What to do if it does not run.
-
-    Raises:
-        InputError: If it does not.
-    """
-    session = open_session(model, threads=1)
     try:
         session.run(None, {name: values[:1] for name, values in inputs.items()})
     except _RUN_ERRORS as error:
@@ -64,6 +49,6 @@ def run_once(model: Path, inputs: Mapping[str, np.ndarray], *, remedy: str) -> N
                 file=model,
                 given=", ".join(f"{name} {list(v[:1].shape)}" for name, v in inputs.items()),
                 problem=f"does not run on its inputs: {str(error).strip().splitlines()[0]}",
-                remedy=remedy,
+                remedy="Compare models with inputs of the same shapes",
             )
         ) from error

@@ -357,6 +357,66 @@ def test_a_model_that_cannot_be_quantized_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def expanding(path: Path) -> Path:
+    """A model that makes ten terabytes of its first number while it runs."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["whole"], to=TensorProto.INT64),
+            helper.make_node("Mul", ["whole", "many"], ["shape"]),
+            helper.make_node("Squeeze", ["shape"], ["sizes"]),
+            helper.make_node("ConstantOfShape", ["sizes"], ["huge"]),
+            helper.make_node("ReduceSum", ["huge"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["x", "sum"], ["added"]),
+            helper.make_node("MatMul", ["added", "weight"], ["y"]),
+        ],
+        "bomb",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+        [
+            numpy_helper.from_array(np.array([10**6, 2 * 10**6]), "many"),
+            numpy_helper.from_array(np.ones((2, 3), np.float32), "weight"),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def test_a_model_that_would_take_all_memory_ends_in_a_process_of_its_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((5, 2), np.float32))
+    with pytest.raises(InputError, match="does not run on its samples"):
+        edgedistill.quantize(
+            expanding(tmp_path / "m.onnx"), tmp_path / "x.npy", out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_beside_the_model_are_taken_in_from_its_own_folder_only(
+    tmp_path: Path, vectors: Path
+) -> None:
+    model = onnx.load_model(dense(tmp_path / "whole.onnx"))
+    (tmp_path / "given").mkdir()
+    onnx.save_model(
+        model,
+        tmp_path / "given" / "model.onnx",
+        save_as_external_data=True,
+        location="model.onnx.data",
+        size_threshold=0,
+    )
+    given = tmp_path / "given" / "model.onnx"
+    run = edgedistill.quantize(given, vectors, out=tmp_path / "run", methods=(), **QUICK)
+    fp32 = onnx.load_model(run.folder / "candidates" / "fp32.onnx", load_external_data=False)
+    assert numpy_helper.to_array(fp32.graph.initializer[0]).shape == (6, 3)
+    (tmp_path / "model.onnx.data").write_bytes((given.parent / "model.onnx.data").read_bytes())
+    outside = onnx.load_model(given, load_external_data=False)
+    for entry in outside.graph.initializer[0].external_data:
+        if entry.key == "location":
+            entry.value = "../model.onnx.data"
+    onnx.save_model(outside, given)
+    with pytest.raises(InputError, match="outside"):
+        edgedistill.quantize(given, vectors, out=tmp_path / "other", **QUICK)
+
+
 def test_a_model_that_is_quantized_already_is_told(
     finished: QuantizeRun, digits: Path, tmp_path: Path
 ) -> None:
