@@ -93,6 +93,13 @@ CASES: dict[Technique, Case] = {
         networks.transformer,
         networks.outlier_features,
     ),
+    "rounding": Case(
+        "one weight scale per tensor, and weights nobody taught 30 to 50 times as large",
+        networks.digits,
+        networks.perceptron,
+        networks.loud_weights,
+        PER_TENSOR,
+    ),
     "fall-back": Case(
         "inputs in units of their own, from 0.001 to 4254",
         networks.tumours,

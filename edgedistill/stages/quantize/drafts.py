@@ -14,6 +14,7 @@ import onnx
 
 from edgedistill.stages.quantize.calibration import calibrate
 from edgedistill.stages.quantize.clips import Levels
+from edgedistill.stages.quantize.learned import carry, learned_constants
 from edgedistill.stages.quantize.placement import place
 from edgedistill.stages.quantize.ranges import Settings
 from edgedistill.stages.quantize.techniques import CORRECTIONS, PREPARATIONS
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from edgedistill.core.recipe import CalibrationMethodName
     from edgedistill.core.stage import StageContext
     from edgedistill.stages.quantize.calibration import CalibrationSet
-
-    Constants = Mapping[str, onnx.TensorProto]
+    from edgedistill.stages.quantize.learned import Constant
 
 DRAFT = "draft.onnx"
 
@@ -80,8 +80,8 @@ class Workshop:
     _ranges: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Any] = field(
         default_factory=dict
     )
-    _rounded: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Constants] = field(
-        default_factory=dict
+    _rounded: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Mapping[str, Constant]] = (
+        field(default_factory=dict)
     )
 
     def build(self, draft: Draft) -> onnx.ModelProto:
@@ -149,22 +149,11 @@ class Workshop:
         return CORRECTIONS[name](prepared, model, self.samples, self.context)
 
     def _with_rounding(self, draft: Draft, model: onnx.ModelProto) -> onnx.ModelProto:
-        """Takes the constants that were learned with every operator in int8.
-
-        A weight's scale does not depend on which other operators are in int8, so neither need
-        what was learned for it.
-        """
+        """Takes the constants that were learned with every operator in int8."""
         key = (draft.preparations, draft.calibration)
         if key not in self._rounded:
             whole = self._quantized(Draft(draft.calibration, draft.techniques))
-            before = {tensor.name: tensor for tensor in whole.graph.initializer}
             learned = self._corrected("rounding", draft, whole)
-            self._rounded[key] = {
-                tensor.name: tensor
-                for tensor in learned.graph.initializer
-                if tensor != before.get(tensor.name)
-            }
-        for tensor in model.graph.initializer:
-            if tensor.name in self._rounded[key]:
-                tensor.CopyFrom(self._rounded[key][tensor.name])
+            self._rounded[key] = learned_constants(whole, learned)
+        carry(self._rounded[key], model)
         return model

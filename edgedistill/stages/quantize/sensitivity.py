@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from edgedistill.stages.quantize.drafts import Draft, Workshop
 
 SAMPLES = 32
-"""Calibration samples that show the distance. Time grows with their number and, quantizing and
-loading included, with the square of the number of operators."""
+"""Calibration samples that show the distance, at most."""
+
+_FEWEST_SAMPLES = 4
+_RUNS = 2048
+"""Runs of the network in all: a network of more than 64 heavy operators is shown fewer samples.
+Quantizing and loading it once for each operator takes time beside, which grows with the square of
+their number: a second each for the 54 of a ResNet-50."""
 
 
 def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
@@ -45,12 +50,12 @@ def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
             are not listed.
     """
     context = workshop.context
+    names = heavy_names(workshop, draft)
+    many = min(SAMPLES, max(_FEWEST_SAMPLES, _RUNS // max(len(names), 1)))
     folder = workshop.folder / "sensitivity"
     folder.mkdir()
-    answers = FloatAnswers(
-        workshop.prepared, _Few(workshop.samples, SAMPLES), folder, threads=context.threads
-    )
-    names = heavy_names(workshop, draft)
+    few = _Few(workshop.samples, many)
+    answers = FloatAnswers(workshop.prepared, few, folder, threads=context.threads)
     found = {}
     with context.progress.track("Looking for operators that lose accuracy", len(names)) as advance:
         for name in names:
