@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.stages.quantize.bias import correct_bias
+from edgedistill.stages.quantize.rounding import learn_rounding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,5 +16,8 @@ if TYPE_CHECKING:
 PREPARATIONS: Mapping[Technique, Preparation] = {}
 """Before calibration."""
 
-CORRECTIONS: Mapping[Technique, Correction] = {"bias-correction": correct_bias}
+CORRECTIONS: Mapping[Technique, Correction] = {
+    "rounding": learn_rounding,
+    "bias-correction": correct_bias,
+}
 """After quantizing; biases last, for they make up for what all the rest loses on average."""
