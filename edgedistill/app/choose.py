@@ -1,150 +1,157 @@
-"""Which candidate of a student ships: a pure function of stored figures.
+"""Which candidate of a student's last network ships: a pure function of stored figures.
 
-So a replay chooses the same. Candidates are the last fp32 network and its int8 twin. The fastest
-that keeps the accuracy budget ships; where the measurement cannot tell, or there is none, the
-profile's documented default does. Which of several students ships is `app.choose_student`.
+So a replay chooses the same. Candidates are the network as it is (fp32) and what was made of it:
+fp16, static int8 in each scheme, dynamic int8. Those that break a limit on accuracy are out, unless
+all do; of the rest the fastest ships (`app.race`). Which of several students ships is
+`app.choose_student`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgedistill.core.evidence import Evidence
+from edgedistill.app.accuracy_limits import broken_against
+from edgedistill.app.race import Race, preference
 from edgedistill.core.report import Choice
-from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgedistill.app.race import Offer, Speedup
     from edgedistill.core.budget import Budget
     from edgedistill.core.evidence import Quantity
-    from edgedistill.core.profile import Runtime
-    from edgedistill.core.report import Row, Worst
+    from edgedistill.core.profile import Precision
 
 SHIPPED = "model.onnx"
-ACCURACY_LIMITS = (
-    "min_accuracy",
-    "max_accuracy_drop",
-    "max_worst_class_drop",
-    "max_worst_group_drop",
-)
-"""The limits of a budget that are on accuracy."""
-UNBUDGETED_DROP = 0.02
-"""How much accuracy int8 may cost against fp32 where the budget has no accuracy limit."""
 
 
-class Losses(Protocol):
-    """What a model's accuracy is and what it lost against the teacher, as a row of a report has."""
+@dataclass(frozen=True)
+class Decision:
+    """Which candidate ships, and of every one why it does or does not."""
 
-    @property
-    def accuracy(self) -> Quantity:
-        """On the validation split."""
-
-    @property
-    def accuracy_drop(self) -> Quantity | None:
-        """Lost against the teacher."""
-
-    @property
-    def worst_class(self) -> Worst | None:
-        """The class that lost most."""
-
-    @property
-    def worst_group(self) -> Worst | None:
-        """The group that lost most."""
+    choice: Choice
+    reasons: Mapping[str, str]
+    """By name of the candidate."""
+    broken: Mapping[str, str]
+    """By name of the candidate: which limit on accuracy it breaks, in words; others keep all."""
+    compressed: str | None
+    """The name of the one that ships, or of the best beside fp32; None where there is none."""
 
 
 def choose(
-    fp32: Row, int8: Row | None, *, speedup: Quantity | None, budget: Budget, runtime: Runtime
-) -> Choice:
-    """Chooses between the last fp32 network and its int8 twin.
+    offers: Sequence[Offer], *, speedup: Speedup, budget: Budget, default: Precision
+) -> Decision:
+    """Chooses among the candidates of one network.
 
     Args:
-        fp32: The last fp32 row.
-        int8: The int8 row, or None where the target runs no int8 or the recipe left it out.
-        speedup: Median latency of fp32 over that of int8, from interleaved rounds on the device
-            or from estimates; None where there is neither.
+        offers: fp32 first, then what was made of it, in the profile's order.
+        speedup: How many times as fast the candidate named first is as the one named second.
         budget: The target's budget; only its accuracy limits count here.
-        runtime: The target's runtime, whose default decides where measurement cannot.
+        default: The precision that the target's runtime documents as its usual one.
     """
-    if int8 is None:
-        return _ship(fp32, decided=True, reason="there is no int8 candidate for this target")
-    broken, fp32_broken = (broken_against(row, fp32.accuracy, budget) for row in (int8, fp32))
-    if broken and not fp32_broken:
-        return _ship(fp32, decided=True, reason=f"int8 {broken}; fp32 keeps it")
-    if fp32_broken and not broken:
-        return _ship(int8, decided=True, reason=f"fp32 {fp32_broken}; int8 keeps it")
-    if speedup is None:
-        default = int8 if runtime.default_precision == "int8" else fp32
-        reason = (
-            "no latency was measured on this device and none is estimated, so the profile's "
-            f"documented default ({runtime.default_precision}) ships"
-        )
-        return _ship(default, decided=False, reason=reason)
-    ratio = f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
-    here = "by the estimates" if speedup.evidence == Evidence.ESTIMATED else "here"
-    if speedup.low > 1.0:
-        return _ship(int8, decided=True, reason=f"int8 is {ratio} as fast as fp32 {here}")
-    if speedup.high < 1.0:
-        return _ship(fp32, decided=True, reason=f"int8 is only {ratio} as fast as fp32 {here}")
-    default = int8 if runtime.default_precision == "int8" else fp32
-    reason = (
-        f"int8 is {ratio} as fast as fp32 {here}: too close to tell, so the profile's documented "
-        f"default ({runtime.default_precision}) ships"
+    fp32, *others = offers
+    broken = {
+        one.name: words
+        for one in offers
+        if (words := broken_against(one.row, fp32.row.accuracy, budget))
+    }
+    keepers = [one for one in offers if one.name not in broken] or list(offers)
+    race = Race(preference(keepers, default), speedup)
+    winner = race.winner
+    beside = [one for one in keepers if one is not fp32] or others
+    best = winner
+    if winner is fp32 and beside:
+        best = Race(preference(beside, default), speedup).winner
+    out = {} if len(keepers) == len(offers) else broken
+    return Decision(
+        choice=Choice(
+            step=winner.row.step,
+            model=SHIPPED,
+            decided=race.decided,
+            reason=_reason(race, out, default) if others else _ALONE,
+            variant=winner.name,
+        ),
+        reasons={one.name: _why(one, race) for one in keepers} | out,
+        broken=broken,
+        compressed=None if best is fp32 else best.name,
     )
-    return _ship(default, decided=False, reason=reason)
 
 
-def _ship(row: Row, *, decided: bool, reason: str) -> Choice:
-    return Choice(step=row.step, model=SHIPPED, decided=decided, reason=reason)
+_ALONE = "there is no other candidate for this target"
 
 
-def limits_accuracy(budget: Budget) -> bool:
-    """Whether the budget has any limit on accuracy."""
-    return any(getattr(budget, name) is not None for name in ACCURACY_LIMITS)
+def _reason(race: Race, out: Mapping[str, str], default: Precision) -> str:
+    """Why the winner ships, with the comparison that decided it first."""
+    lost = [f"{name} {words}" for name, words in out.items()]
+    if len(race.runners) == 1:
+        return f"{'; '.join(lost)}; {race.winner.name} keeps it"
+    return "; ".join([_standing(race, default), *lost])
 
 
-def broken_against(row: Losses, fp32: Quantity, budget: Budget) -> str | None:
-    """Which limit on accuracy a row's figures break, in words; None where they keep all.
-
-    Args:
-        row: The figures.
-        fp32: Accuracy of the last fp32 network, which decides where no limit says what int8 may
-            cost.
-        budget: The target's budget.
-    """
-    return broken_accuracy(row, budget) or _broken_unbudgeted(row, fp32, budget)
-
-
-def broken_accuracy(row: Losses, budget: Budget) -> str | None:
-    """Which accuracy limit the row's figures break, in words; None where they keep all."""
-    losses = (
-        ("accuracy", row.accuracy_drop, budget.max_accuracy_drop),
-        ("of its worst class", _drop(row.worst_class), budget.max_worst_class_drop),
-        ("of its worst group", _drop(row.worst_group), budget.max_worst_group_drop),
+def _standing(race: Race, default: Precision) -> str:
+    winner, preferred = race.winner, race.runners[0]
+    ships = (
+        f"the profile's documented default ({default}) ships"
+        if winner.precision == default
+        else f"{winner.name} ships, which is the next in the order of preference"
     )
-    for what, figure, limit in losses:
-        if limit is not None and figure is not None and not figure.value <= limit:
-            return (
-                f"loses {format_percent(figure.value)} {what} against the teacher, more than the "
-                f"budget's {format_percent(limit)}"
-            )
-    accuracy = row.accuracy.value
-    if budget.min_accuracy is not None and not accuracy >= budget.min_accuracy:
+    if not race.timed and preferred.row.latency is None:
         return (
-            f"has an accuracy of {format_percent(accuracy)}, below the budget's "
-            f"{format_percent(budget.min_accuracy)}"
+            f"no latency of {preferred.name} was measured on this device or estimated, so {ships}"
         )
-    return None
+    if not race.timed and race.estimated:
+        return f"estimates do not tell schemes apart, so the profile's first, {winner.name}, ships"
+    if not race.timed:
+        return f"nothing else has a latency to compare with, so {ships}"
+    if race.decided:
+        return _decided(race)
+    near = next(one for one in race.close if one is not winner)
+    rival = near if race.fastest is winner else race.fastest
+    one, other = (rival, winner) if winner.precision == "fp32" else (winner, rival)
+    if rival.precision == winner.precision:
+        ships = f"the first in the profile's order, {winner.name}, ships"
+    fp32 = next((each for each in race.timed if each.precision == "fp32"), winner)
+    lead = "" if fp32 in (winner, *race.close) else f"{_compared(race, winner, fp32)}; "
+    return f"{lead}{_compared(race, one, other)}: too close to tell, so {ships}"
 
 
-def _broken_unbudgeted(row: Losses, fp32: Quantity, budget: Budget) -> str | None:
-    """Whether it costs more than may go unsaid, in words, where no limit says what it may cost."""
-    cost = fp32.value - row.accuracy.value
-    if limits_accuracy(budget) or cost <= UNBUDGETED_DROP:
-        return None
-    return (
-        f"has {format_percent(cost)} less accuracy than fp32, and "
-        "the budget has no accuracy limit that would allow it"
+def _decided(race: Race) -> str:
+    """The winner against fp32, or every other against it where it is fp32 itself."""
+    winner = race.winner
+    others = sorted(
+        (one for one in race.timed if one is not winner), key=lambda one: -race.pace(one)
     )
+    fp32 = next((one for one in others if one.precision == "fp32"), None)
+    if fp32 is not None:
+        return _compared(race, winner, fp32)
+    first, *rest = (_compared(race, one, winner, only="only ") for one in others)
+    return "; ".join([first, *rest])
 
 
-def _drop(worst: Worst | None) -> Quantity | None:
-    return None if worst is None else worst.drop
+def _compared(race: Race, one: Offer, other: Offer, *, only: str = "") -> str:
+    ratio = race.speedup(one.name, other.name)
+    if ratio is None:  # too few rounds are independent of each other
+        return f"the rounds do not tell how fast {one.name} is against {other.name}"
+    where = "by the estimates" if race.estimated else "here"
+    return f"{one.name} is {only}{_written(ratio)} as fast as {other.name} {where}"
+
+
+def _why(one: Offer, race: Race) -> str:
+    """Why one of those that keep the accuracy ships or does not."""
+    winner = race.winner
+    if one is winner:
+        return "ships" if race.decided else "ships, undecided"
+    if one.row.latency is None or winner.row.latency is None:
+        return f"has no latency that could show it to be faster than {winner.name}"
+    if one not in race.timed:
+        return f"stands behind {winner.name} in the profile; estimates do not know schemes"
+    ratio = race.speedup(one.name, winner.name)
+    told = "" if ratio is None else f", {_written(ratio)} as fast"
+    if one in race.close:
+        return f"cannot be told from {winner.name}{told}, which stands before it"
+    return f"is slower than {winner.name}{told}"
+
+
+def _written(ratio: Quantity) -> str:
+    return f"{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"

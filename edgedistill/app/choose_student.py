@@ -1,6 +1,6 @@
 """Which of several students ships to a target: a pure function of stored figures.
 
-Each student enters with the one of its own steps that would ship (`app.choose`). Then:
+Each student enters with the one of its own networks that would ship (`app.choose`). Then:
 
 1. Where the budget limits accuracy: of those that keep its limits on accuracy and size, the
    fastest by its median from interleaved rounds, or by its estimate where the device is not at
@@ -18,7 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgedistill.app.choose import SHIPPED, broken_accuracy
+from edgedistill.app.accuracy_limits import broken_accuracy
+from edgedistill.app.choose import SHIPPED
 from edgedistill.core.front import macs
 from edgedistill.core.report import Choice
 from edgedistill.core.verdict import Outcome
@@ -84,10 +85,16 @@ def choose_student(
         step=winner.choice.step,
         model=SHIPPED,
         decided=best.decided and winner.choice.decided and not unmeasured,
-        reason=f"{told}. Of the steps of {winner.name}, {winner.choice.step} ships: "
+        reason=f"{told}. Of the steps of {winner.name}, {_network(winner)} ships: "
         f"{winner.choice.reason}",
         student=winner.name,
+        variant=winner.choice.variant,
     )
+
+
+def _network(one: Contender) -> str:
+    """The step that ships, or the candidate where it is one of several made of that step."""
+    return one.row.variant or one.choice.step
 
 
 def _fastest(keepers: Sequence[Contender], speedup: Callable[[str, str], Quantity | None]) -> _Best:

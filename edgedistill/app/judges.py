@@ -1,8 +1,8 @@
 """Who judges whether an int8 file keeps the accuracy: the target's budget.
 
 A figure of the judge is the report's own: the file is run as the predictions of the report are,
-on the whole validation split, and the limits are those of `app.choose`. Where there are no labels,
-the float model judges: `app.agreement`.
+on the whole validation split, and the limits are those of `app.accuracy_limits`. Where there are no
+labels, the float model judges: `app.agreement`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill import tasks
+from edgedistill.app.accuracy_limits import ACCURACY_LIMITS, broken_against
 from edgedistill.app.asked_teacher import read_asked_evaluation
-from edgedistill.app.choose import ACCURACY_LIMITS, broken_against
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import HOST, transport
 from edgedistill.bench.predict import LOGITS_FILE, Predicting
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edgedistill.core.report import Worst
     from edgedistill.data import Dataset
 
-JUDGING_CODE = ("app/choose.py", "app/judges.py", "bench", "devices", "tasks", "worker.py")
+JUDGING_CODE = ("app/accuracy_limits.py", "app/judges.py", "bench", "devices", "tasks", "worker.py")
 """The sources that a judgement by the budget follows from."""
 
 VALIDATION = "validation"
@@ -145,7 +145,7 @@ class Judging:
 
 @dataclass(frozen=True)
 class _Losses:
-    """What `app.choose` asks of a row."""
+    """What `app.accuracy_limits` asks of a row."""
 
     teacher: tasks.Evaluation
     own: tasks.Evaluation

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from edgedistill.app.estimate import estimate
+from edgedistill.bench.latency import CONFIDENCE, speedup
 from edgedistill.bench.latency import latency as measured_latency
 from edgedistill.core.evidence import Evidence, Quantity
 from edgedistill.core.report import Latency
@@ -31,6 +32,17 @@ class Latencies(Protocol):
         """
         ...
 
+    def speedup(self, name: str, reference: str, comparisons: int = 1) -> Quantity | None:
+        """How many times as fast as another a network is; None where nobody can tell.
+
+        Args:
+            name: The network.
+            reference: The other.
+            comparisons: How many claims of this kind are made together: the intervals hold for all
+                of them at once.
+        """
+        ...
+
     def silences(self) -> tuple[str, ...]:
         """Why some networks have no latency; empty where all have one."""
         ...
@@ -46,6 +58,16 @@ class MeasuredLatencies:
         """The latency of one network, from its samples."""
         evidence = Evidence.MEASURED_ON_DEVICE
         return measured_latency(self.samples, name, reference=reference, evidence=evidence)
+
+    def speedup(self, name: str, reference: str, comparisons: int = 1) -> Quantity | None:
+        """From the rounds in which both ran, the confidence shared out (Bonferroni)."""
+        return speedup(
+            self.samples,
+            name,
+            reference=reference,
+            evidence=Evidence.MEASURED_ON_DEVICE,
+            confidence=1 - (1 - CONFIDENCE) / comparisons,
+        )
 
     def silences(self) -> tuple[str, ...]:
         """Nothing is silent that was measured."""
@@ -74,14 +96,20 @@ class EstimatedLatencies:
         own = self._estimate(name)
         if isinstance(own, str):
             return None
-        other = self._estimate(name if reference is None else reference)
-        return Latency(
-            p50_ms=own,
-            speedup=None
-            if reference in (None, name) or isinstance(other, str)
-            else estimated_ratio(other, own),
-            stable=True,
-        )
+        faster = None if reference is None else self.speedup(name, reference)
+        return Latency(p50_ms=own, speedup=faster, stable=True)
+
+    def speedup(self, name: str, reference: str, comparisons: int = 1) -> Quantity | None:
+        """The quotient of two estimates.
+
+        Its interval is that of the model's errors, not of samples drawn anew for each comparison:
+        it is the same for one claim and for several, and claims less than it could.
+        """
+        del comparisons
+        own, other = self._estimate(name), self._estimate(reference)
+        if name == reference or isinstance(own, str) or isinstance(other, str):
+            return None
+        return estimated_ratio(other, own)
 
     def silences(self) -> tuple[str, ...]:
         """Why there is no latency, each reason once."""
@@ -110,6 +138,12 @@ def reason_of(error: InputError) -> str:
         f"{fault.field}: {fault.problem}" if fault.field else fault.problem
         for fault in error.faults
     )
+
+
+def inverse(ratio: Quantity) -> Quantity:
+    """The same comparison seen from the other side."""
+    ends = {"value": 1 / ratio.value, "low": 1 / ratio.high, "high": 1 / ratio.low}
+    return ratio.model_copy(update={**ends, "method": f"inverse of: {ratio.method}"})
 
 
 def estimated_ratio(slow: Quantity, fast: Quantity) -> Quantity:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgedistill.app.resolve import Resolved
-    from edgedistill.core.report import Report, Row, Step
+    from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Verdict
 
 STATE_FILE = "run.json"
@@ -106,15 +106,15 @@ def judge(*paths: str | Path) -> GateResult:
     return GateResult(tuple(verdicts), tuple(doubts))
 
 
-def waterfall_file(step: Step, student: str | None) -> str:
-    """Where a step's model lies beside a report.
+def waterfall_file(name: str, student: str | None) -> str:
+    """Where a model lies beside a report.
 
     Args:
-        step: The step.
+        name: The step of the waterfall, or the candidate of the last network.
         student: Whose step it is, where there are several students.
     """
-    own = "" if student is None or step == "teacher" else f"{student}/"
-    return f"{WATERFALL_FOLDER}/{own}{step}.onnx"
+    own = "" if student is None or name == "teacher" else f"{student}/"
+    return f"{WATERFALL_FOLDER}/{own}{name}.onnx"
 
 
 def state_document(resolved: Resolved, state: str) -> bytes:

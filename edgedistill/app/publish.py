@@ -65,13 +65,17 @@ def publish(
     A tokenizer that a device needs lies there too.
     """
     folder = f"{TARGETS_FOLDER}/{report.target}"
+    shipped = report.shipped()
     for branch in road.branches:
         ships = report.choice.student in (branch.student, None)
         student = branch.student if report.students else None
-        for step, export in branch.exports.items():
-            content = (finished.folder(export) / MODEL_FILE).read_bytes()
-            run.write(f"{folder}/{waterfall_file(step, student)}", content)
-            if ships and step == report.choice.step:
+        for name, export in branch.exports.items():
+            model = finished.folder(export) / MODEL_FILE
+            if not model.is_file():  # a candidate that could not be made; the report says why
+                continue
+            content = model.read_bytes()
+            run.write(f"{folder}/{waterfall_file(name, student)}", content)
+            if ships and name == (shipped.variant or shipped.step):
                 run.write(f"{folder}/{report.choice.model}", content)
     for file in open_dataset(finished.folder(data)).companions:
         run.write(f"{folder}/{file.name}", file.read_bytes())

@@ -9,6 +9,7 @@ from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.learning import LearningRoad
 from edgedistill.app.plan import Plan
 from edgedistill.app.shipping import ShippingRoad
+from edgedistill.app.variants import variants
 from edgedistill.app.width_road import WidthRoad
 from edgedistill.core.stage import Alone
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edgedistill.app.networks import Networks
     from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
+    from edgedistill.app.variants import Variant
     from edgedistill.core.report import Step
     from edgedistill.core.stage import Company
     from edgedistill.data import Source
@@ -29,13 +31,17 @@ class Branch:
 
     student: str
     """The student's name."""
-    exports: Mapping[Step, PlannedStep]
-    """Step of the waterfall to the planned step that writes its ONNX file; a teacher behind an
-    endpoint has none."""
-    predictions: Mapping[Step, PlannedStep]
-    """Step of the waterfall to the planned step that holds its outputs."""
-    measured_as: Mapping[Step, str]
-    """Step of the waterfall to what it is called in the measurement."""
+    steps: tuple[Step, ...]
+    """The waterfall's steps before the last network's candidates, the teacher's first."""
+    variants: tuple[Variant, ...]
+    """The candidates of the last network beside itself; some may turn out not to be made."""
+    exports: Mapping[str, PlannedStep]
+    """Step of the waterfall or name of a candidate to the planned step that writes its ONNX file;
+    a teacher behind an endpoint has none."""
+    predictions: Mapping[str, PlannedStep]
+    """Step of the waterfall or name of a candidate to the planned step that holds its outputs."""
+    measured_as: Mapping[str, str]
+    """Step of the waterfall or name of a candidate to what it is called in the measurement."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,9 @@ def _target_road(students: tuple[ShippingRoad, ...]) -> TargetRoad:
 
 def _exports(branches: tuple[Branch, ...]) -> dict[str, PlannedStep]:
     return {
-        branch.measured_as[step]: export
+        branch.measured_as[name]: export
         for branch in branches
-        for step, export in branch.exports.items()
+        for name, export in branch.exports.items()
     }
 
 
@@ -144,19 +150,28 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
         whole = tuple(networks.values())[-1]
         widths = WidthRoad(name, resolved, learning, shipping.plan).searched(stages.prune, whole)
         networks["pruned"] = learning.pruned(name, stages.prune, whole, widths)
-    exports = {step: shipping.export(step, network) for step, network in networks.items()}
-    predictions: dict[Step, PlannedStep] = (
+    exports: dict[str, PlannedStep] = {
+        step: shipping.export(step, network) for step, network in networks.items()
+    }
+    predictions: dict[str, PlannedStep] = (
         {"teacher": learning.asked(name).verdicts()} if asked else {}
     )
     predictions |= {step: shipping.predictions(step, export) for step, export in exports.items()}
+    made: tuple[Variant, ...] = ()
     if stages.quantize is not None:
+        made = variants(resolved.runtime(name)[1], stages.quantize)
         last, export = tuple(exports.items())[-1]
-        int8 = shipping.int8(
-            stages.quantize, export, teacher=predictions["teacher"], fp32=predictions[last]
-        )
-        if int8 is not None:
-            exports["int8"], predictions["int8"] = int8, shipping.predictions("int8", int8)
+        known = {"teacher": predictions["teacher"], "fp32": predictions[last]}
+        for one in made:
+            exports[one.name] = shipping.compressed(stages.quantize, export, one, known)
+            predictions[one.name] = shipping.predictions(one.name, exports[one.name])
     student = learning.learner.name
     lead = f"{student}/" if several else ""
-    measured_as = {step: step if step == "teacher" else f"{lead}{step}" for step in exports}
-    return Branch(student, exports, predictions, measured_as)
+    return Branch(
+        student=student,
+        steps=("teacher", *networks) if asked else tuple(networks),
+        variants=made,
+        exports=exports,
+        predictions=predictions,
+        measured_as={one: one if one == "teacher" else f"{lead}{one}" for one in exports},
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgedistill.app.attempt import Attempt, Nothing
 from edgedistill.app.judges import JUDGING_CODE, Judging
 from edgedistill.app.predictions import SplitPredictions
 from edgedistill.app.reach import HOST, runs_here, transport
@@ -16,7 +17,7 @@ from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
 from edgedistill.stages.export.graph import file_limits
 from edgedistill.stages.export.stage import Exporting
-from edgedistill.stages.quantize.stage import Quantization
+from edgedistill.stages.quantize import DynamicQuantization, HalfPrecision, Quantization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from edgedistill.app.learning import LearningRoad
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.app.resolve import Resolved
+    from edgedistill.app.variants import Variant
+    from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.recipe import Benchmark, Quantize
     from edgedistill.core.report import Step
+    from edgedistill.core.stage import Stage
 
 MODEL_FILE = "model.onnx"
 """The name of the ONNX file in the folder of a step that writes one."""
@@ -77,32 +81,37 @@ class ShippingRoad:
             target=self.target,
         )
 
-    def int8(
-        self, config: Quantize, export: PlannedStep, *, teacher: PlannedStep, fp32: PlannedStep
-    ) -> PlannedStep | None:
-        """The int8 twin of an exported network; None where the target runs no int8.
+    def compressed(
+        self,
+        config: Quantize,
+        export: PlannedStep,
+        variant: Variant,
+        known: Mapping[str, PlannedStep],
+    ) -> PlannedStep:
+        """A candidate made of an exported network.
+
+        One that is not required and cannot be made leaves a step without a file, which says why.
 
         Args:
             config: How, and what may be tried to keep the accuracy.
             export: Writes the network's ONNX file.
-            teacher: Holds the teacher's outputs, which accuracy is held against.
-            fp32: Holds the exported network's own outputs.
+            variant: Which candidate.
+            known: `teacher` holds the teacher's outputs, which accuracy is held against, and `fp32`
+                the exported network's own.
         """
-        profile = self.resolved.profiles[self.target]
-        runtime = self.resolved.runtime(self.target)[1]
-        scheme = runtime.int8
-        if scheme is None:
-            return None
-        here = runs_here(profile, runtime)
+        if variant.scheme is None or variant.kind == "dynamic":
+            return self._unjudged(config, export, variant)
+        scheme, learner = variant.scheme, self.learning.called
+        here = self._runs_here()
         judging = Judging(
             budget=self.resolved.recipe.targets[self.target].budget,
             teacher_is_asked=self.learning.networks.teacher_is_asked,
             threads=self.resolved.threads,
         )
 
-        def make(folders: Mapping[str, Path]) -> Quantization:
+        def make(folders: Mapping[str, Path]) -> Stage:
             dataset = open_dataset(folders["data"])
-            return Quantization(
+            stage = Quantization(
                 model=folders["model"] / MODEL_FILE,
                 dataset=dataset,
                 config=config,
@@ -112,35 +121,63 @@ class ShippingRoad:
                     teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset
                 ),
             )
+            return stage if variant.required else Attempt(stage, f"{learner}{variant.name}")
 
+        settings = {key: value for key, value in plain(config).items() if key != "candidates"}
         return self.plan.add(
             "quantize",
-            f"quantize: {self.learning.called}int8 {scheme.label}, {config.calibration} "
-            "calibration",
+            f"quantize: {learner}int8 {scheme.label}, {config.calibration} calibration",
             config={
-                "quantize": plain(config),
-                "scheme": plain(scheme),
+                "quantize": settings,
+                "scheme": _numbers(scheme),
+                "required": variant.required,
                 "runs_here": here,
                 "limits": judging.limits,
             },
-            inputs={
-                "data": self.learning.data(self.target),
-                "teacher": teacher,
-                "fp32": fp32,
-                "model": export,
-            },
+            inputs={"data": self.learning.data(self.target), **known, "model": export},
             code=("data", "cost", "stages/quantize", *JUDGING_CODE),
             make=make,
             target=self.target,
         )
 
-    def predictions(self, step: Step, export: PlannedStep) -> PlannedStep:
-        """The outputs of an ONNX file on the evaluated splits, computed on this machine."""
+    def _unjudged(self, config: Quantize, export: PlannedStep, variant: Variant) -> PlannedStep:
+        """Dynamic int8 or fp16, for which there is one way only."""
+        share, scheme, here = config.min_int8_share, variant.scheme, self._runs_here()
+        called = f"{self.learning.called}{variant.name}"
 
-        def make(folders: Mapping[str, Path]) -> SplitPredictions:
-            host = load(HOST)
+        def make(folders: Mapping[str, Path]) -> Stage:
+            model, dataset = folders["model"] / MODEL_FILE, open_dataset(folders["data"])
+            if scheme is None:
+                return Attempt(HalfPrecision(model, dataset), called)
+            dynamic = DynamicQuantization(model, dataset, share, scheme, runs_here=here)
+            return Attempt(dynamic, called)
+
+        return self.plan.add(
+            "quantize",
+            f"quantize: {called}",
+            config={"half": True}
+            if scheme is None
+            else {"min_int8_share": share, "scheme": _numbers(scheme), "runs_here": here},
+            inputs={"data": self.learning.data(self.target), "model": export},
+            code=("data", "cost", "stages/quantize"),
+            make=make,
+            target=self.target,
+        )
+
+    def predictions(self, name: str, export: PlannedStep) -> PlannedStep:
+        """The outputs of an ONNX file on the evaluated splits, computed on this machine.
+
+        Args:
+            name: The step of the waterfall, or the candidate.
+            export: What writes the file.
+        """
+
+        def make(folders: Mapping[str, Path]) -> Stage:
+            host, model = load(HOST), folders["model"] / MODEL_FILE
+            if not model.is_file():
+                return Nothing()
             return SplitPredictions(
-                model=folders["model"] / MODEL_FILE,
+                model=model,
                 dataset=open_dataset(folders["data"]),
                 device=host.name,
                 runtime=host.runtimes[host.default_runtime],
@@ -148,7 +185,7 @@ class ShippingRoad:
 
         return self.plan.add(
             "predict",
-            f"predict: {self._called(step)}{step} on validation and test",
+            f"predict: {self._called(name)}{name} on validation and test",
             config={},
             inputs={"data": self.learning.data(self.target), "model": export},
             code=("bench", "devices", "worker.py", "data"),
@@ -158,6 +195,8 @@ class ShippingRoad:
 
     def measurement(self, config: Benchmark, exports: Mapping[str, PlannedStep]) -> PlannedStep:
         """Raw latency samples of all ONNX files of all students, interleaved on the device.
+
+        Candidates that could not be made have no file and take no part.
 
         Args:
             config: How many rounds.
@@ -170,7 +209,9 @@ class ShippingRoad:
             samples = open_dataset(folders["data"]).validation
             return Measuring(
                 candidates=tuple(
-                    Candidate(name=name, model=folders[name] / MODEL_FILE) for name in exports
+                    Candidate(name=name, model=folders[name] / MODEL_FILE)
+                    for name in exports
+                    if (folders[name] / MODEL_FILE).is_file()
                 ),
                 inputs=samples.batch(np.arange(min(_MEASURED_SAMPLES, len(samples)))),
                 config=config,
@@ -198,5 +239,14 @@ class ShippingRoad:
             target=self.target,
         )
 
-    def _called(self, step: Step) -> str:
-        return "" if step == "teacher" else self.learning.called
+    def _runs_here(self) -> bool:
+        profile = self.resolved.profiles[self.target]
+        return runs_here(profile, self.resolved.runtime(self.target)[1])
+
+    def _called(self, name: str) -> str:
+        return "" if name == "teacher" else self.learning.called
+
+
+def _numbers(scheme: QuantizationScheme) -> dict[str, Any]:
+    """What of a scheme decides over bytes: targets that differ in its reason share the step."""
+    return {key: value for key, value in plain(scheme).items() if key != "reason"}

@@ -65,7 +65,9 @@ def latency(
         p50_ms=_milliseconds(middle, samples, evidence, confidence),
         p90_ms=p90,
         p95_ms=p95,
-        speedup=_speedup(samples, name, reference, evidence, confidence),
+        speedup=speedup(
+            samples, name, reference=reference, evidence=evidence, confidence=confidence
+        ),
         stable=not found,
     )
 
@@ -104,9 +106,30 @@ def _milliseconds(
     )
 
 
-def _speedup(
-    samples: Samples, name: str, reference: str | None, evidence: Evidence, confidence: float
+def speedup(
+    samples: Samples,
+    name: str,
+    *,
+    reference: str | None,
+    evidence: Evidence,
+    confidence: float = CONFIDENCE,
 ) -> Quantity | None:
+    """How many times as fast as another a model is, from the rounds in which both ran.
+
+    Args:
+        samples: Of one measurement in which both took turns.
+        name: The model.
+        reference: The other; None (or the model itself) for none.
+        evidence: How the samples were got, seen from the profile.
+        confidence: Of the interval, two-sided.
+
+    Returns:
+        None without another model, or where too few rounds are independent of each other.
+
+    Raises:
+        InputError: If the samples hold no such model.
+    """
+    _check_names(samples, name, reference)
     if reference is None or reference == name:
         return None
     clock = samples.cpu_ns if samples.processor_bound else samples.wall_ns

@@ -109,9 +109,9 @@ def percentile_interval(
         bounds = order_bounds(count, fraction, confidence)
         if bounds is None:
             return None
-        low, high = (math.ceil(len(ordered) * rank / count) for rank in bounds)
-        lows.append(ordered[low - 1])
-        highs.append(ordered[high - 1])
+        below, above = (len(ordered) * rank / count for rank in (bounds[0] - 1, bounds[1]))
+        lows.append(ordered[math.floor(below)])  # both ranks are rounded outwards
+        highs.append(ordered[math.ceil(above) - 1])
     return Interval(value, min(lows), max(highs), len(ordered), effective)
 
 

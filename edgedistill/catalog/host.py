@@ -154,15 +154,24 @@ def _isa_flags(facts: HostFacts) -> Iterable[str]:
 
 
 def _runtime(runtime: Runtime, facts: HostFacts) -> Runtime:
-    scheme = runtime.int8
-    if scheme is None or runtime.provider != "CPUExecutionProvider":
+    if runtime.int8 is None or runtime.provider != "CPUExecutionProvider":
         return runtime
-    return runtime.model_copy(update={"int8": _scheme(scheme, facts)})
+    return runtime.model_copy(
+        update={
+            "int8": _scheme(runtime.int8, facts),
+            "other_int8": tuple(_scheme(scheme, facts) for scheme in runtime.other_int8),
+        }
+    )
 
 
 def _scheme(scheme: QuantizationScheme, facts: HostFacts) -> QuantizationScheme:
-    mixed = scheme.label == "U8S8"
-    if facts.machine != "x86_64" or not mixed:
+    """The scheme with seven-bit weights where the processor's own sums would saturate.
+
+    VPMADDUBSW multiplies unsigned activations with signed weights; ONNX Runtime makes signed
+    activations unsigned on x86 (core/optimizer/qdq_transformer/qdq_s8_to_u8.cc), so S8S8 saturates
+    alike. Unsigned weights are widened first and exact.
+    """
+    if facts.machine != "x86_64" or scheme.weight != "int8":
         return scheme
     vnni = sorted(_VNNI & (facts.flags or frozenset()))
     if vnni:

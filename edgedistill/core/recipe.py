@@ -218,8 +218,14 @@ CalibrationMethodName = Literal[
 
 
 class Quantize(Strict):
-    """To int8 in the target's scheme, static QDQ, calibrated on training samples."""
+    """To int8 and what else the target runs; each is a candidate beside fp32.
 
+    Static int8 (QDQ) in the target's schemes is calibrated on training samples.
+    """
+
+    candidates: Literal["all", "first"] = "all"
+    """all: every int8 scheme of the target's profile, dynamic int8 and fp16 where the runtime runs
+    them; first: the profile's first int8 scheme alone."""
     calibration: CalibrationMethodName = "min-max"
     """How the range of an activation follows from the calibration samples: the least and greatest
     value of all (min-max), the mean of the samples' extremes (moving-average), their exponential

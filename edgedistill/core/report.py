@@ -14,8 +14,8 @@ from edgedistill.core.learning import Fraction
 from edgedistill.core.pruned import Pruned
 from edgedistill.core.strict import Strict
 
-Step = Literal["teacher", "distilled", "pruned", "int8"]
-Precision = Literal["fp32", "int8"]
+Step = Literal["teacher", "distilled", "pruned", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class Worst(Strict):
@@ -91,6 +91,9 @@ class Row(Strict):
     """Energy of one inference in millijoules; absent where the profile has no power figures or
     there is no latency."""
     int8: Int8Check | None = None
+    variant: str | None = None
+    """Which candidate of the last network it is, for instance int8-U8S8; absent for a step of which
+    there is one only."""
 
     @property
     def has_file(self) -> bool:
@@ -119,6 +122,40 @@ class Choice(Strict):
     reason: str
     student: str | None = None
     """Which student it is, where there are several."""
+    variant: str | None = None
+    """The name of the candidate that ships; absent where there was no other."""
+
+
+class Candidate(Strict):
+    """One way to ship the last network: as it is, in half precision, or in int8 in one scheme."""
+
+    name: str
+    """What it is called in the measurement and as a file, for instance int8-U8S8; fp32 is the
+    network as it is."""
+    precision: Precision
+    """What it computes with."""
+    model: str | None
+    """The file's name beside the report; absent where it could not be made."""
+    row: Row | None
+    """Its figures; absent where it could not be made."""
+    speedup: Quantity | None = None
+    """How many times as fast as fp32 it is; the interval holds for all comparisons of the
+    candidates at once. Absent for fp32 itself and where latencies are not known."""
+    keeps_accuracy: bool | None = None
+    """Whether it keeps the budget's limits on accuracy; absent where it could not be made."""
+    ships: bool
+    """Whether it is the one that ships, of this student."""
+    reason: str
+    """Why it ships, why it does not, or why it could not be made."""
+
+    @model_validator(mode="after")
+    def _made_or_not(self) -> Self:
+        present = [part is not None for part in (self.model, self.row, self.keeps_accuracy)]
+        if any(present) != all(present) or (self.ships and self.row is None):
+            raise ValueError(
+                f"the candidate '{self.name}' is neither made nor missing. Run compress again"
+            )
+        return self
 
 
 class StudentResult(Strict):
@@ -133,16 +170,31 @@ class StudentResult(Strict):
     on_front: bool
     """Whether no network of this report, the teacher's among them, beats the one it would ship:
     at least as accurate and as fast, and better in one of the two."""
+    candidates: tuple[Candidate, ...] = Field(default=(), strict=False)
+    """Every candidate of its last network; empty where there is fp32 alone."""
 
     @model_validator(mode="after")
     def _ships_a_row(self) -> Self:
         if all(row.step != self.choice.step for row in self.rows):
             raise ValueError(f"choice.step '{self.choice.step}' has no row. Run compress again")
+        _require_one_that_ships(self.candidates, self.choice, self.shipped())
         return self
 
     def shipped(self) -> Row:
         """The row of the model that would ship."""
         return next(row for row in self.rows if row.step == self.choice.step)
+
+
+def _require_one_that_ships(
+    candidates: tuple[Candidate, ...], choice: Choice, shipped: Row
+) -> None:
+    """Of the candidates exactly the chosen one ships, and its row is the row that ships."""
+    ships = [(one.name, one.row) for one in candidates if one.ships]
+    wanted = [(choice.variant, shipped)] if candidates else []
+    if ships != wanted:
+        raise ValueError(
+            f"choice.variant '{choice.variant}' is not the candidate that ships. Run compress again"
+        )
 
 
 class Provenance(Strict):
@@ -170,6 +222,9 @@ class Report(Strict):
     rows: tuple[Row, ...] = Field(strict=False, min_length=1)
     """Of the student that ships, the teacher's first."""
     choice: Choice
+    candidates: tuple[Candidate, ...] = Field(default=(), strict=False)
+    """Every candidate of the last network of the student that ships, fp32 first; empty where there
+    is fp32 alone."""
     students: tuple[StudentResult, ...] = Field(default=(), strict=False)
     """All students in the recipe's order, where there are several; else empty."""
     learning: tuple[LearningStep, ...] = Field(default=(), strict=False)
@@ -192,6 +247,7 @@ class Report(Strict):
             raise ValueError(
                 f"choice.step '{self.choice.step}' has no {missing}. Run compress again"
             )
+        _require_one_that_ships(self.candidates, self.choice, row)
         return self
 
     @model_validator(mode="after")

@@ -35,6 +35,7 @@ _SHAPES: dict[Step, str] = {
     "teacher": "M0-6.5 6.5 0 0 6.5-6.5 0z",
     "distilled": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
     "pruned": "M0-6 6 5-6 5z",
+    "fp16": "M0 6 6-5H-6z",
     "int8": "M-4.7-4.7h9.4v9.4h-9.4z",
 }
 _STYLE = """

@@ -103,7 +103,40 @@ def test_the_report_holds_the_waterfall_with_evidence(finished: CompressionRun) 
         assert attempts.kept[-1].figure == row.accuracy.value  # judged as the report judges
         assert attempts.figure_is == "accuracy"
     assert not jetson.choice.decided
+    assert [one.name for one in jetson.candidates] == ["fp32", "int8-S8S8", "fp16"]
     assert any("trained by this run" in note for note in host.notes)
+
+
+def test_every_candidate_of_the_last_network_stands_in_the_report(
+    finished: CompressionRun,
+) -> None:
+    report, folder = finished.reports["host"], finished.folder / "targets" / "host"
+    candidates = {one.name: one for one in report.candidates}
+    names = ["fp32", "int8-U8S8", "int8-U8U8", "int8-S8S8", "int8-dynamic"]
+    assert list(candidates) == names
+    for name in names[:3]:
+        row, model = candidates[name].row, candidates[name].model
+        assert row is not None
+        assert model is not None
+        assert row.model_sha256 == file_sha256(folder / model)
+        assert row.latency is not None
+        ratio = candidates[name].speedup
+        assert (ratio is None) == (name == "fp32")
+        assert ratio is None or ratio.confidence == pytest.approx(1 - 0.05 / 2)
+    assert [one.name for one in candidates.values() if one.ships] == [report.choice.variant]
+    assert candidates["fp32"].row == report.rows[2]
+    assert report.rows[-1] in [one.row for one in candidates.values()]
+
+
+def test_a_candidate_that_cannot_be_made_says_why_and_stops_nothing(
+    finished: CompressionRun,
+) -> None:
+    candidates = {one.name: one for one in finished.reports["host"].candidates}
+    signed, dynamic = candidates["int8-S8S8"], candidates["int8-dynamic"]
+    assert signed.row is dynamic.row is None
+    assert "stay in float: Conv" in signed.reason
+    assert "1 of 7 are matrix products" in dynamic.reason
+    assert not (finished.folder / "targets/host/waterfall/int8-dynamic.onnx").exists()
 
 
 def test_the_report_on_disk_is_about_the_model_beside_it(finished: CompressionRun) -> None:
@@ -146,7 +179,8 @@ def test_a_changed_key_reruns_only_what_depends_on_it(
     run = edgedistill.run_recipe(resolved, out=folder, progress=lines)
     ran = sorted({line.split("] ")[1].split(":")[0] for line in lines.said if "] " in line})
     assert ran == ["predict", "quantize"]
-    assert run.steps_made == 4
+    # three static schemes of this machine, of which one is not made, and one of the other device
+    assert run.steps_made == 8
 
 
 def test_an_unfinished_run_is_not_judged(finished: CompressionRun, tmp_path: Path) -> None:

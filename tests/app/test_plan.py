@@ -36,9 +36,36 @@ def test_two_targets_share_all_up_to_their_own_scheme(
     for name in ("data", "teacher", "answers", "distill", "prune", "recover"):
         shared = [step for step in steps if step.name == name]
         assert [step.targets for step in shared] == [both], name
-    schemes = {step.targets: step.title for step in steps if step.name == "quantize"}
-    assert "U8S8" in schemes[("host",)]
-    assert "S8S8" in schemes[("jetson-orin-nano",)]
+    titles = [(step.targets, step.title) for step in steps if step.name == "quantize"]
+    own = {target: [title for (name,), title in titles if name == target] for target in both}
+    assert own["host"][0] == "quantize: int8 U8S8, min-max calibration"
+    assert any("int8 dynamic, U8S8" in title for title in own["host"])
+    assert [title.rpartition(": ")[2] for title in own["jetson-orin-nano"]] == [
+        "int8 S8S8, min-max calibration",
+        "fp16",
+    ]
+
+
+def test_a_recipe_may_have_the_first_scheme_alone(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    every = _road(tiny(), tmp_path)
+    first = _road(tiny(stages__quantize={"candidates": "first"}), tmp_path)
+    assert len(_keys(first, "quantize")) == 2  # one a target
+    assert _keys(first, "quantize") < _keys(every, "quantize")
+    assert [one.name for one in first.targets["host"].branches[0].variants] == ["int8-U8S8"]
+
+
+def test_devices_with_the_same_scheme_share_its_file(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    boards = {"raspberry-pi-4": {}, "raspberry-pi-5": {}}
+    road = _road(tiny(targets=boards), tmp_path)
+    schemes = [
+        tuple(one.name for one in target.branches[0].variants) for target in road.targets.values()
+    ]
+    assert schemes[0] == schemes[1] == ("int8-U8S8", "int8-S8S8", "int8-dynamic")
+    assert len(_keys(road, "quantize")) == 3
 
 
 def test_each_step_comes_after_what_it_reads(tiny: Callable[..., Resolved], tmp_path: Path) -> None:
@@ -83,7 +110,10 @@ def test_without_a_student_the_teacher_itself_is_compressed(
 ) -> None:
     road = _road(tiny(student=None), tmp_path)
     assert not _keys(road, "distill")
-    assert list(road.targets["host"].branches[0].exports) == ["teacher", "pruned", "int8"]
+    branch = road.targets["host"].branches[0]
+    assert branch.steps == ("teacher", "pruned")
+    assert list(branch.exports)[:3] == ["teacher", "pruned", "int8-U8S8"]
+    assert list(branch.exports)[2:] == [one.name for one in branch.variants]
     pruned = next(step for step in road.plan.steps if step.name == "prune")
     assert pruned.inputs["network"] == road.teacher.key
 
@@ -146,7 +176,8 @@ def test_several_students_share_data_teacher_and_answers(
         assert len(_keys(road, name)) == 1, name
     for name in ("distill", "prune", "recover"):
         assert len(_keys(road, name)) == 3, name
-    assert len(_keys(road, "quantize")) == 6  # each student for each of two schemes
+    candidates = sum(len(road.targets[name].branches[0].variants) for name in road.targets)
+    assert len(_keys(road, "quantize")) == 3 * candidates
     titles = [step.title for step in road.plan.steps]
     for student in ("small", "middle", "wide"):
         for name in ("distill", "prune", "recover", "export", "quantize", "predict"):
@@ -158,13 +189,15 @@ def test_all_networks_of_all_students_are_measured_in_one_step(
 ) -> None:
     road = _road(tiny(student=STUDENTS), tmp_path).targets["host"]
     assert road.measurement is not None
+    variants = [one.name for one in road.branches[0].variants]
+    assert "int8-U8S8" in variants
     assert list(road.measurement.inputs) == [
         "data",
         "teacher",
         *(
             f"{student}/{step}"
             for student in ("small", "middle", "wide")
-            for step in ("distilled", "pruned", "int8")
+            for step in ("distilled", "pruned", *variants)
         ),
     ]
     assert [branch.student for branch in road.branches] == ["small", "middle", "wide"]

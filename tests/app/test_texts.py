@@ -103,8 +103,15 @@ def test_texts_go_from_csv_files_to_a_measured_int8_model(project: Path) -> None
         assert row.accuracy.value > 0.8  # chance is 1/3
         assert row.latency is not None
         assert row.accuracy.evidence is Evidence.MEASURED_ON_DEVICE
-    assert int8.int8 is not None
-    assert int8.int8.float_operators == 0
+    candidates = {one.name: one.row for one in run.reports["host"].candidates}
+    assert int8 in candidates.values()
+    static, dynamic = candidates["int8-U8S8"], candidates["int8-dynamic"]
+    assert static is not None
+    assert static.int8 is not None
+    assert static.int8.float_operators == 0
+    assert dynamic is not None
+    assert dynamic.int8 is not None
+    assert dynamic.int8.float_operators == 2  # the two products of attention have no weights
     # One layer: projections, two products of attention, feed-forward; pooler and classifier.
     tokens, width = 12, 32
     layer = tokens * width * (4 * width + 2 * 64) + 2 * tokens * tokens * width

@@ -69,5 +69,5 @@ def test_a_saved_transformer_is_pruned_exported_by_optimum_quantized_and_run(
         for path in (tmp_path / "run" / "steps").glob("export-*/step.json")
     ]
     assert [facts["exporter"] for facts in exports] == ["optimum", "optimum"]
-    graph = onnx.load(run.folder / "targets" / "host" / "waterfall" / "int8.onnx").graph
+    graph = onnx.load(run.folder / "targets" / "host" / "waterfall" / "int8-U8S8.onnx").graph
     assert any(node.op_type == "QuantizeLinear" for node in graph.node)

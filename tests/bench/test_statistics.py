@@ -189,3 +189,15 @@ def test_what_disturbs_both_models_of_a_round_cancels() -> None:
     assert found is not None
     assert (found.low, found.value, found.high) == pytest.approx((4.0, 4.0, 4.0))
     assert found.samples == 12
+
+
+def test_an_interval_of_mirrored_samples_is_the_mirrored_interval() -> None:
+    """Also where neighbouring rounds are alike and ranks fall between samples."""
+    random = np.random.default_rng(3)
+    for _ in range(50):
+        steps = np.repeat(random.normal(size=7), 3) + 0.05 * random.normal(size=21)
+        there = percentile_interval([[value] for value in steps], 0.5, 0.9)
+        back = percentile_interval([[-value] for value in steps], 0.5, 0.9)
+        assert (there is None) == (back is None)
+        if there is not None and back is not None and there.effective == back.effective:
+            assert (there.low, there.high) == (-back.high, -back.low)

@@ -103,10 +103,10 @@ def test_a_machine_that_tells_nothing_is_not_guessed(tmp_path: Path) -> None:
     assert "could not be read" in scheme.reason
 
 
-def test_only_the_mixed_scheme_of_the_processor_is_touched(
+def test_only_schemes_of_signed_weights_on_the_processor_are_touched(
     tmp_path: Path, template: TargetProfile
 ) -> None:
-    runtime = template.runtimes["cpu"]
+    runtime = template.runtimes["cpu"].model_copy(update={"other_int8": ()})
     assert runtime.int8 is not None
     others = {
         "gpu": runtime.model_copy(update={"provider": "CUDAExecutionProvider"}),
@@ -117,6 +117,14 @@ def test_only_the_mixed_scheme_of_the_processor_is_touched(
     }
     host = complete(template.model_copy(update={"runtimes": others}), machine(tmp_path, X86))
     assert host.runtimes == others
+
+
+def test_further_schemes_lose_the_bit_that_would_saturate_too(
+    tmp_path: Path, template: TargetProfile
+) -> None:
+    plain_x86 = complete(template, machine(tmp_path, X86))
+    found = {each.label: each.reduce_range for each in plain_x86.runtimes["cpu"].other_int8}
+    assert found == {"U8U8": False, "S8S8": True}
 
 
 def test_this_machine_is_a_valid_profile() -> None:

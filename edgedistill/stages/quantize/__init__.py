@@ -1,5 +1,7 @@
-"""To int8: a float ONNX graph becomes a QDQ graph in the target's scheme, with proof."""
+"""To fewer bits: a float ONNX graph becomes an int8 graph in the target's scheme, with proof."""
 
+from edgedistill.stages.quantize.dynamic import DynamicQuantization
+from edgedistill.stages.quantize.half import HalfPrecision
 from edgedistill.stages.quantize.stage import Quantization
 
-__all__ = ["Quantization"]
+__all__ = ["DynamicQuantization", "HalfPrecision", "Quantization"]

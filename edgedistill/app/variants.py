@@ -1,0 +1,67 @@
+"""Which candidates of a network a target is worth: planned from its runtime and the recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edgedistill.core.naming import told_apart
+
+if TYPE_CHECKING:
+    from edgedistill.core.profile import QuantizationScheme, Runtime
+    from edgedistill.core.recipe import Quantize
+
+_HALF_BY_OPTION = frozenset({"NnapiExecutionProvider", "QNNExecutionProvider"})
+"""Providers that compute a float file in half precision by an option of their own and take no
+half-precision file for it (NNAPI_FLAG_USE_FP16; QNN's enable_htp_fp16_precision, on by default:
+"set up graphs with float32 tensors"). There the float file is the candidate."""
+
+_DYNAMIC = frozenset({"CPUExecutionProvider"})
+"""Providers with kernels for DynamicQuantizeLinear and MatMulInteger."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One candidate beside the network as it is.
+
+    Attributes:
+        name: What it is called, for instance int8-U8S8.
+        kind: How it is made.
+        scheme: Of int8; None for fp16.
+        required: Whether a run fails that cannot make it: so with the profile's first scheme.
+    """
+
+    name: str
+    kind: Literal["static", "dynamic", "half"]
+    scheme: QuantizationScheme | None
+    required: bool = False
+
+    @property
+    def step(self) -> Literal["fp16", "int8"]:
+        """The step of the waterfall that it is."""
+        return "fp16" if self.kind == "half" else "int8"
+
+
+def variants(runtime: Runtime, config: Quantize) -> tuple[Variant, ...]:
+    """What is made of the last network, beside fp32, in the profile's order.
+
+    Static int8 in each scheme of the profile, dynamic int8 with the weights of the first scheme,
+    and fp16 where a file of half precision is what the runtime takes.
+
+    Args:
+        runtime: The target's.
+        config: Which of them the recipe wants.
+    """
+    schemes = [runtime.int8, *runtime.other_int8] if runtime.int8 else []
+    names = told_apart([f"int8-{scheme.label}" for scheme in schemes])
+    found = [
+        Variant(name, "static", scheme, required=place == 0)
+        for place, (name, scheme) in enumerate(zip(names, schemes, strict=True))
+    ]
+    if config.candidates == "first":
+        return tuple(found[:1])
+    if schemes and runtime.provider in _DYNAMIC:
+        found.append(Variant("int8-dynamic", "dynamic", schemes[0]))
+    if "fp16" in runtime.precisions and runtime.provider not in _HALF_BY_OPTION:
+        found.append(Variant("fp16", "half", None))
+    return tuple(found)
