@@ -19,7 +19,7 @@ def attempt_sections(rows: Iterable[Row]) -> list[str]:
     sections = []
     for row in rows:
         if row.int8 is not None and row.int8.attempts is not None:
-            sections += _section(row.step, row.int8.attempts)
+            sections += _section(row.variant or row.step, row.int8.attempts)
     return sections
 
 

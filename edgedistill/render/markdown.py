@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgedistill.core.evidence import Evidence
 from edgedistill.render import figures
 from edgedistill.render.attempts import attempt_sections
+from edgedistill.render.candidates import candidate_sections
 from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
@@ -34,6 +35,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *pruning_sections(report),
         *_damage(report),
         *_choice(report),
+        *candidate_sections(report),
         *_int8(report),
         *attempt_sections(report.rows),
         *_conditions(report),
@@ -115,7 +117,8 @@ def _waterfall(report: Report) -> list[str]:
 
 
 def _step(report: Report, row: Row) -> str:
-    name = f"{row.step} ({row.precision or 'behind an endpoint'})"
+    kind = row.variant or row.precision or "behind an endpoint"
+    name = f"{row.step} ({told(kind)})"
     return f"**{name}, ships**" if row.step == report.choice.step else name
 
 
@@ -212,17 +215,20 @@ def _choice(report: Report) -> list[str]:
     choice = report.choice
     decided = "" if choice.decided else " (**undecided**)"
     student = "" if choice.student is None else f"student {told(choice.student)}, "
+    variant = f", as {told(choice.variant)}" if choice.variant and report.candidates else ""
     return [
         "## Which model ships",
-        f"{told(choice.model)}, {student}step {choice.step}{decided}: {told(choice.reason)}",
+        f"{told(choice.model)}, {student}step {choice.step}{variant}{decided}: "
+        f"{told(choice.reason)}",
     ]
 
 
 def _int8(report: Report) -> list[str]:
     lines = []
-    for row in report.rows:
+    made = [one.row for one in report.candidates if one.row is not None]
+    for row in made or report.rows:
         if row.int8 is not None:
-            lines.append(f"- {_step(report, row)}: {told(figures.coverage(row.int8))}")
+            lines.append(f"- {told(row.variant or row.step)}: {told(figures.coverage(row.int8))}")
             lines += [f"  - stayed in float: {told(name)}" for name in row.int8.float_names]
     return ["## Is int8 really int8", "\n".join(lines)] if lines else []
 

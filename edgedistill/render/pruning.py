@@ -104,7 +104,7 @@ def _shipped(search: Pruned, report: Report) -> list[str]:
     """What became of it in the model that ships, where that is pruned and the cost was searched."""
     counts = search.unit in ("MACs", "parameters")
     other = report.choice.student not in (None, search.student)
-    if counts or other or report.choice.step not in ("pruned", "int8"):
+    if counts or other or report.choice.step not in ("pruned", "fp16", "int8"):
         return []
     row = report.shipped()
     figure = {

@@ -1,4 +1,4 @@
-"""The end of a run on a terminal: per target the students, the waterfall and the verdict."""
+"""The end of a run on a terminal: per target students, waterfall, candidates and verdict."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def show_reports(
         if report.students:
             console.print(_students(report, console.width))
         console.print(_waterfall(report, console.width))
+        if report.candidates:
+            console.print(_candidates(report, console.width))
         for style, line in _verdict_lines(verdict):
             console.print(_styled(line, style), soft_wrap=True)
         console.print(_styled(f"Ships: {_ships(report)}", ""), soft_wrap=True)
@@ -93,7 +95,22 @@ def _waterfall(report: Report, columns: int) -> Any:
     _add_columns(table, "step", heads)
     for row in report.rows:
         ships = row.step == report.choice.step
-        _add_row(table, row.step, _cells(row)[: len(heads)], columns, ships=ships)
+        _add_row(table, row.variant or row.step, _cells(row)[: len(heads)], columns, ships=ships)
+    return table
+
+
+def _candidates(report: Report, columns: int) -> Any:
+    """Every candidate of the last network, those that could not be made by name alone."""
+    missing = [one.name for one in report.candidates if one.row is None]
+    caption = f"not made: {', '.join(missing)} (why: report.md)" if missing else ""
+    table = _table("ways to ship the last network", caption, columns)
+    _add_columns(table, "candidate", ["accuracy", "keeps it", "median latency", "vs fp32", "size"])
+    for one in report.candidates:
+        if one.row is not None:
+            accuracy, latency, _, size, *_ = _cells(one.row)
+            keeps = "yes" if one.keeps_accuracy else "no"
+            cells = (accuracy, keeps, latency, figures.factor(one.speedup), size)
+            _add_row(table, one.name, cells, columns, ships=one.ships)
     return table
 
 

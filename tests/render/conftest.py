@@ -7,6 +7,7 @@ import pytest
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Conditions, Evidence, Quantity, counted
 from edgedistill.core.report import (
+    Candidate,
     Choice,
     Int8Check,
     Latency,
@@ -181,3 +182,49 @@ def build_students(
 @pytest.fixture(scope="session")
 def make_students() -> Callable[..., Report]:
     return build_students
+
+
+def build_candidates(*, evidence: Evidence = Evidence.MEASURED_ON_DEVICE, **changes: Any) -> Report:
+    """A report whose last network has four candidates, of which one could not be made."""
+    fp32, other = row("pruned"), row("int8").model_copy(update={"variant": "int8-U8U8"})
+    int8 = row("int8").model_copy(update={"variant": "int8-U8S8"})
+    ratio = quantity(0.74, 0.76, 0.78, evidence)
+    made = {"fp32": fp32, "int8-U8S8": int8, "int8-U8U8": other}
+    candidates = [
+        Candidate(
+            name=name,
+            precision=each.precision or "fp32",
+            model=f"waterfall/{name}.onnx",
+            row=each,
+            speedup=None if name == "fp32" else ratio,
+            keeps_accuracy=name != "int8-U8U8",
+            ships=name == "fp32",
+            reason="ships" if name == "fp32" else f"{name} is slower",
+        )
+        for name, each in made.items()
+    ]
+    absent = Candidate(
+        name="int8-S8S8",
+        precision="int8",
+        model=None,
+        row=None,
+        ships=False,
+        reason="4 of 7 stay in float",
+    )
+    fields: dict[str, Any] = {
+        "rows": (row("teacher"), row("distilled"), fp32, int8),
+        "choice": Choice(
+            step="pruned",
+            model="model.onnx",
+            decided=True,
+            reason="int8-U8S8 is only 0.76x [0.74, 0.78] as fast as fp32 here",
+            variant="fp32",
+        ),
+        "candidates": (*candidates, absent),
+    }
+    return build(**(fields | changes))
+
+
+@pytest.fixture(scope="session")
+def make_candidates() -> Callable[..., Report]:
+    return build_candidates
