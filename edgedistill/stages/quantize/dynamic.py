@@ -20,14 +20,10 @@ from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageResult
 from edgedistill.core.strict import plain
 from edgedistill.cost import load_model
+from edgedistill.cost.heavy_operators import FLOAT_OPERATORS, INT8_OPERATORS
 from edgedistill.errors import PromiseError
 from edgedistill.stages.quantize.calibration import open_calibration
-from edgedistill.stages.quantize.check import (
-    FLOAT_OPERATORS,
-    INT8_OPERATORS,
-    Coverage,
-    coverage_in_runtime,
-)
+from edgedistill.stages.quantize.check import Coverage, coverage_in_runtime
 from edgedistill.stages.quantize.placement import HEAVY
 from edgedistill.stages.quantize.promises import (
     STAGE,
