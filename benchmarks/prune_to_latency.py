@@ -25,14 +25,14 @@ import edgedistill
 from edgedistill.core.stage import SilentProgress
 
 NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {
-    "residual": ("builtin:residual-cnn", {"width": 32, "depth": 2, "stem_stride": 2}, 2),
-    "depthwise": ("builtin:depthwise-cnn", {"width": 32, "stem_stride": 2}, 4),
+    "residual": ("builtin:residual-cnn", {"width": 32}, 2),
+    "depthwise": ("builtin:depthwise-cnn", {"width": 64, "stem_stride": 2}, 4),
     "wide": ("builtin:residual-cnn", {"width": 64, "stages": 2}, 1),
 }
 """Source, arguments, and how many times larger its pictures are than 28 x 28."""
 HIGHEST, LOWEST = 1.03, 0.90
 TRAIN = {"epochs": 1, "batch_size": 128, "learning_rate": 0.005}
-SAMPLES = 1000
+SAMPLES = 600
 
 
 def data(scale: int) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--shares", nargs="*", type=float, default=[0.75, 0.5, 0.25])
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
+    parser.add_argument("--work", type=Path, help="run folders; what is finished there is taken")
     given = parser.parse_args()
     work = given.work or Path(tempfile.mkdtemp(prefix="prune-to-latency-"))
     work.mkdir(exist_ok=True)

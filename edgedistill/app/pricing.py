@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 PricedGoal = Literal["max_size_mb", "max_peak_memory_mb", "target_latency_ms"]
 """The goals whose cost only the finished file has."""
 _UNPRUNED = "unpruned"
-_ROUNDS = 30
-_RUNS = (2, 10)
+_ROUNDS = 40
+_RUNS = (2, 20)
 _MACS_A_ROUND = 1e9
 """About so many multiply-accumulates are run of each network in a round, within `_RUNS`."""
 _CONFIDENCE = 0.95

@@ -2,7 +2,9 @@
 
 The knapsack says in which order parts are worth narrowing, after a table of what each saves alone.
 What they save together is asked of whole networks, and only whole networks are chosen from: the
-table errs where two parts share a layer, the order hardly does.
+table errs where two parts share a layer, the order hardly does. Kernels compute in blocks of
+channels that no profile names, so widths are searched on two grids side by side, the lever's own
+and one twice as coarse, and what keeps more at equal cost wins.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
 
 WINDOW = 0.9
 """A cost between this share of what was asked and what was asked has reached it."""
+GRIDS = (1, 2)
+"""Widths are multiples of so many steps of a lever."""
 ROUNDS = 4
-"""At most so often the path is asked for the goal."""
+"""At most so often each path is asked for the goal."""
 FILLING = 2
 """At most so often what is left below the goal is given back to single levers."""
 CONFIRMING = 3
@@ -37,8 +41,8 @@ _SPREAD = 1.04
 """Candidates beside the expected one lie this factor of cost away."""
 _MARGIN = 0.99
 """What was measured aims at this share of the goal: the next measurement may say a little more."""
-_NEIGHBOURS = 6
-"""So many levers at most are tried one step wider."""
+_NEIGHBOURS = 8
+"""So many networks at most are tried in which one lever is wider."""
 
 
 @dataclass
@@ -65,12 +69,12 @@ class PricedSearch:
             return found.whole
         if not self._reachable():
             return None
-        path = self._path()
+        paths = [self._path(every) for every in GRIDS]
         for _ in range(ROUNDS):
-            asked = self._next_on(path)
+            asked = [widths for path in paths for widths in self._next_on(path)]
             if not asked:
                 break
-            self.ledger.ask(asked)
+            self.ledger.ask(list(dict.fromkeys(asked)))
             self.advance()
         for _ in range(FILLING):
             if not self._fill():
@@ -94,10 +98,10 @@ class PricedSearch:
             self.ledger.ask([narrowest])  # noise must not decide that a goal is out of reach
         return self._fits(self.ledger.shares[narrowest])
 
-    def _path(self) -> tuple[Widths, ...]:
-        """Networks worth trying, from the narrowest to the whole one, by what the table says."""
+    def _path(self, every: int) -> tuple[Widths, ...]:
+        """Networks worth trying on one grid, from the narrowest to the whole one."""
         found = self.ledger.desk.found
-        parts = options(found.levers, found.limits, self.ledger.shares)
+        parts = options(found.levers, found.limits, self.ledger.shares, every=every)
         choices = [choice.widths for choice in front(parts)]
         return tuple(dict.fromkeys((found.narrowest, *choices, found.whole)))
 
@@ -139,14 +143,14 @@ class PricedSearch:
         return self._best() != best
 
     def _wider(self, widths: Widths) -> list[Widths]:
-        """The networks in which one lever is a step wider, those first that gain most."""
+        """The networks in which one lever is a step or two wider, those first that gain most."""
         found = self.ledger.desk.found
         grown = []
         for at, lever in enumerate(found.levers):
             allowed = allowed_widths(lever, found.limits)
-            place = bisect_left(allowed, widths[at]) + 1
-            if place < len(allowed):
-                grown.append((*widths[:at], allowed[place], *widths[at + 1 :]))
+            place = bisect_left(allowed, widths[at])
+            for wider in allowed[place + 1 : place + 1 + max(GRIDS)]:
+                grown.append((*widths[:at], wider, *widths[at + 1 :]))
         return sorted(grown, key=found.kept_importance, reverse=True)[:_NEIGHBOURS]
 
     def _confirm(self) -> None:

@@ -45,7 +45,7 @@ def probes(levers: Sequence[Lever], limits: Limits, *, networks: int) -> tuple[W
 
 
 def options(
-    levers: Sequence[Lever], limits: Limits, shares: Mapping[Widths, float]
+    levers: Sequence[Lever], limits: Limits, shares: Mapping[Widths, float], *, every: int = 1
 ) -> tuple[tuple[Option, ...], ...]:
     """The options of each lever for the knapsack.
 
@@ -57,6 +57,7 @@ def options(
         levers: What can be narrowed.
         limits: How far.
         shares: Cost of the probed networks as a share of the unpruned one.
+        every: Widths are multiples of so many steps of the lever.
     """
     whole = tuple(lever.units for lever in levers)
     found = []
@@ -67,11 +68,13 @@ def options(
             if widths[:at] == whole[:at] and widths[at + 1 :] == whole[at + 1 :]
         }
         costs = filled(repaired({**points, lever.units: 1.0}), allowed_widths(lever, limits))
+        coarse = every * lever.step
         kept = kept_shares(lever)
         found.append(
             tuple(
                 Option(width, share - 1.0, weight * math.log(kept[width]))
                 for width, share in costs.items()
+                if width % coarse == 0 or width == lever.units
             )
         )
     return tuple(found)
