@@ -149,8 +149,10 @@ class PricedSearch:
         for at, lever in enumerate(found.levers):
             allowed = allowed_widths(lever, found.limits)
             place = bisect_left(allowed, widths[at])
-            for wider in allowed[place + 1 : place + 1 + max(GRIDS)]:
-                grown.append((*widths[:at], wider, *widths[at + 1 :]))
+            grown += [
+                (*widths[:at], wider, *widths[at + 1 :])
+                for wider in allowed[place + 1 : place + 1 + max(GRIDS)]
+            ]
         return sorted(grown, key=found.kept_importance, reverse=True)[:_NEIGHBOURS]
 
     def _confirm(self) -> None:

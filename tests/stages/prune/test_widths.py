@@ -51,7 +51,7 @@ class Counting:
 
     def cost(self, module: nn.Module) -> float:
         """Microseconds, say."""
-        total = 20_000.0
+        total = 2_000.0
 
         def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
             nonlocal total
@@ -100,7 +100,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def network(built: Callable[..., Network]) -> Network:
-    return built("builtin:residual-cnn", width=16)
+    return built("builtin:residual-cnn", width=24, stages=2)
 
 
 def search(
@@ -143,7 +143,7 @@ def test_the_network_found_costs_what_was_asked_or_a_little_less(
     assert found.candidates[found.narrower].cost.value < found.taken.cost.value
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_noise_does_not_carry_the_network_above_what_was_asked(
     network: Network, digits: Dataset, tmp_path: Path, seed: int
 ) -> None:
@@ -210,8 +210,8 @@ def test_widths_between_blocks_of_the_kernels_are_not_taken(
     found = search(network, digits, tmp_path, pricing, 0.6, priced_networks=64).account
 
     assert 0.9 * found.limit <= found.taken.cost.value <= found.limit
-    inner = [layer for layer in found.units if layer.startswith(("1.first", "2.first", "3.first"))]
-    assert len(inner) == 3
+    inner = [layer for layer in found.units if layer.startswith(("1.first", "2.first"))]
+    assert len(inner) == 2
     for at, one in enumerate(found.candidates):
         for other in found.candidates[:at]:  # cheaper ones
             if one.on_front and other.on_front:
