@@ -24,6 +24,21 @@ def test_head_counts_and_the_sizes_that_follow_are_set() -> None:
     assert (attention.num_heads, attention.head_dim) == (3, 2)
 
 
+class _Fused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim, self.all_head_size = 4, 2, 8
+        self.qkv = nn.Linear(8, 18)  # one of four heads is gone from each third
+
+
+def test_a_fused_projection_holds_three_times_the_width_of_its_heads() -> None:
+    module = _Fused()
+
+    set_attention_heads(nn.Sequential(module), {"0": 3})
+
+    assert (module.num_heads, module.head_dim, module.all_head_size) == (3, 2, 6)
+
+
 @pytest.mark.parametrize(
     ("name", "message"), [("1", "there is no module 1"), ("0.q_proj", "keeps no head count")]
 )

@@ -116,15 +116,15 @@ def find_levers(
     for group in graph.get_all_groups(root_module_types=[nn.modules.conv._ConvNd, nn.Linear]):
         layer = graph._module2name[group[0].dep.target.module]
         outputs = _outputs(graph, group)
+        heads = _heads(graph, outputs, attentions)
+        members = _members(len(group[0].idxs), _blocks(graph, group), heads)
         reason = _why_not(graph, group, outputs, keep, attentions)
+        if not reason and len(members) < 2:
+            # Before it is scored: torch-pruning fails on a convolution with one input a group.
+            reason = "its channels cannot be told apart"
         scores = None if reason else score(group)
         if reason or scores is None:
             untouched.append(Untouched(layer, reason or "its channels cannot be scored"))
-            continue
-        heads = _heads(graph, outputs, attentions)
-        members = _members(len(scores), _blocks(graph, group), heads)
-        if len(members) < 2:
-            untouched.append(Untouched(layer, "its channels cannot be told apart"))
             continue
         levers.append(
             Lever(

@@ -103,24 +103,19 @@ def survey(
     """
     if samples is None:
         config = config.model_copy(update={"importance": "magnitude", "rounds": 1})
+
+    def rescore(levers: Sequence[Lever], widths: Widths) -> list[tuple[float, ...]]:
+        narrower = cut(module, signature, cuts_for(levers, widths))
+        return _scores_at(_scored(narrower, signature, config, samples)[0], levers, widths)
+
     levers, untouched = _scored(module, signature, config, samples)
     limits = Limits(config.max_channel_ratio)
     fixed = _fixed_heads(Survey(module, signature, levers, untouched, limits))
+    free = tuple(lever for lever in levers if lever.layer not in fixed)
     return Survey(
         module,
         signature,
-        levers=scored_in_rounds(
-            tuple(lever for lever in levers if lever.layer not in fixed),
-            limits,
-            config.rounds,
-            lambda levers, widths: _scores_at(
-                _scored(
-                    cut(module, signature, cuts_for(levers, widths)), signature, config, samples
-                )[0],
-                levers,
-                widths,
-            ),
-        ),
+        levers=scored_in_rounds(free, limits, config.rounds, rescore),
         untouched=(*untouched, *(Untouched(layer, reason) for layer, reason in fixed.items())),
         limits=limits,
     )

@@ -13,9 +13,13 @@ from torch import nn
 
 from edgedistill.core.labels import UNLABELLED
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, ImportanceName
+from edgedistill.core.recipe import Augmentation, ImportanceName, Prune
+from edgedistill.core.stage import StageContext
+from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Split
+from edgedistill.models.network import create
 from edgedistill.models.signature import Signature
+from edgedistill.stages.prune import Pruning
 from edgedistill.stages.prune.cuts import dependency_graph
 from edgedistill.stages.prune.importance import importance
 from edgedistill.stages.prune.levers import find_levers
@@ -23,6 +27,9 @@ from edgedistill.stages.prune.samples import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgedistill.data.dataset import Dataset
 
 PICTURES = Signature({"input": (1, 8, 8)}, 10)
 COUNT = 12
@@ -232,6 +239,33 @@ def test_a_channel_that_nobody_hears_is_worth_least(kind: ImportanceName, split:
     scores = unit_scores(module, kind, split)["grouped"]
 
     assert min(range(4), key=scores.__getitem__) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_stage_prunes_by_it_to_the_same_bytes(
+    kind: ImportanceName, digits: Dataset, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    modules: dict[str, nn.Module] = {"small": Small().eval()}
+    network = create(
+        Model(source="live:small"),
+        PICTURES,
+        base=tmp_path,
+        seed=0,
+        preprocessing=digits.preprocessing,
+        live=modules,
+    )
+    config = Prune(macs_ratio=0.6, importance=kind, importance_samples=16, rounds=2, round_to=1)
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        stage = Pruning(network, digits, config, tmp_path, modules)
+        facts = stage.run(StageContext(tmp_path / name)).facts
+        assert facts["macs_ratio"] <= 0.6
+    first, second = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in "ab"
+    )
+    assert first == second
 
 
 def test_samples_are_evenly_spaced_and_as_many_as_asked(split: Split) -> None:

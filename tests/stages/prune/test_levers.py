@@ -126,6 +126,28 @@ def test_grouped_layers_lose_the_same_channels_in_every_block() -> None:
     assert only.step == 2
 
 
+class Multiplied(nn.Module):
+    """A depthwise convolution that makes two channels of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 6, 3, padding=1)
+        self.depthwise = nn.Conv2d(6, 12, 3, padding=1, groups=6)
+        self.point = nn.Conv2d(12, 8, 1)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.depthwise(torch.relu(self.stem(x))))
+        return self.head(torch.relu(self.point(y)).mean((2, 3)))
+
+
+def test_channels_that_a_depthwise_layer_multiplies_stay_and_the_next_ones_go() -> None:
+    levers, untouched = survey(Multiplied(), (1, 8, 8))
+
+    assert "point" in levers
+    assert untouched["stem"].reason == "its channels cannot be told apart"
+
+
 class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
