@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_LONGEST = 500
+"""Characters of a given value that are told."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One thing wrong with something the user gave.
@@ -41,9 +45,14 @@ class Fault:
 
     def __str__(self) -> str:
         where = ": ".join(str(part) for part in (self.file, self.field) if part)
-        given = f" (given: {self.given})" if self.given is not None else ""
+        given = "" if self.given is None else f" (given: {_shortened(self.given)})"
         lead = f"{where}: " if where else ""
         return _on_one_line(f"{lead}{self.problem}{given}. {self.remedy}")
+
+
+def _shortened(text: str) -> str:
+    """Text as long as a person reads, where a file could hold a million characters."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _on_one_line(text: str) -> str:

@@ -19,6 +19,7 @@ from edgedistill.cost.file_bytes import read_bounded
 from edgedistill.cost.fusions import RUNTIMES
 from edgedistill.cost.graph_operators import fused_flow, operators_by_step, precision_of
 from edgedistill.cost.model_file import load_whole_model, opset
+from edgedistill.cost.roofline import COUNTED
 from edgedistill.diagnosis import Costs, Patient, coverage, diagnose
 from edgedistill.errors import Fault, InputError
 from edgedistill.store import write_file
@@ -166,6 +167,8 @@ def _priced(
         macs[name] = macs.get(name, 0) + sum(one.macs for one in operators)
     all_operators = [one for _, operators in steps for one in operators]
     shapes = flow.tensors.shapes
+    if not any(one.kind in COUNTED for one in all_operators):
+        return _Priced(Costs(macs=macs), True, "no operator takes time", shapes)
     found = latency_of(
         Question(profile, runtime, precision_of(all_operators), chosen.threads),
         all_operators,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,16 @@ from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_MOST_VALUES = 2**28
+"""Of all samples of one input: 2 GB while they are drawn."""
+_DRAWN = frozenset(onnx.TensorProto.DataType.values()) - {
+    onnx.TensorProto.COMPLEX64,
+    onnx.TensorProto.COMPLEX128,
+    onnx.TensorProto.STRING,
+    onnx.TensorProto.UNDEFINED,
+}
 
 
 def synthetic_inputs(model: Path, *, samples: int, seed: int) -> dict[str, np.ndarray]:
@@ -35,6 +46,17 @@ def synthetic_inputs(model: Path, *, samples: int, seed: int) -> dict[str, np.nd
             continue
         kind = entry.type.tensor_type
         axes = [axis.dim_value for axis in kind.shape.dim][1:]
+        if prod(axes) * samples > _MOST_VALUES or kind.elem_type not in _DRAWN:
+            faults.append(
+                Fault(
+                    file=model,
+                    field=entry.name,
+                    given=f"shape {axes}, type {kind.elem_type}",
+                    problem="takes values that cannot be drawn here",
+                    remedy="Give real inputs with --recipe",
+                )
+            )
+            continue
         if not all(axes):
             faults.append(
                 Fault(

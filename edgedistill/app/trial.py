@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+from edgedistill.app.optimizing import Unloadable, in_runtime
+from edgedistill.cost.inflation import require_modest
 from edgedistill.cost.model_file import load_model
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.quantize.session import open_session
@@ -29,7 +31,7 @@ def require_runnable(model: Path, inputs: Mapping[str, np.ndarray]) -> None:
     Raises:
         InputError: If it cannot be read or loaded, or does not take the inputs.
     """
-    load_model(model)
+    _require_loadable(model)
     session = open_session(model, threads=1)
     wanted = sorted(entry.name for entry in session.get_inputs())
     if wanted != sorted(inputs):
@@ -52,3 +54,19 @@ def require_runnable(model: Path, inputs: Mapping[str, np.ndarray]) -> None:
                 remedy="Compare models with inputs of the same shapes",
             )
         ) from error
+
+
+def _require_loadable(model: Path) -> None:
+    """Loads a file in a process with bounds first: in this one, nothing would stop it."""
+    loaded = load_model(model)
+    require_modest(loaded, model)
+    seen = in_runtime(loaded, threads=1)
+    if isinstance(seen, Unloadable):
+        raise InputError(
+            Fault(
+                file=model,
+                problem="onnxruntime cannot load it",
+                given=seen.problem,
+                remedy="Export it again, in an opset that the installed onnxruntime knows",
+            )
+        )

@@ -28,6 +28,7 @@ __all__ = [
     "load_model",
     "load_whole_model",
     "opset",
+    "read_metadata",
 ]
 
 
@@ -77,6 +78,15 @@ def load_whole_model(path: Path) -> WholeModel:
     except UnicodeDecodeError as error:
         raise _not_onnx(path, "is not a valid ONNX model", str(error)) from error
     return WholeModel(_checked(model, path), beside)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What an ONNX file says about itself, by key; its graph is not looked at.
+
+    Raises:
+        InputError: If there is no such file, or it is truncated or not ONNX.
+    """
+    return {entry.key: entry.value for entry in _parsed(path).metadata_props}
 
 
 def _parsed(path: Path) -> onnx.ModelProto:

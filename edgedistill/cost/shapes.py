@@ -35,6 +35,11 @@ class Shapes:
     def __contains__(self, tensor: object) -> bool:
         return tensor in self._known
 
+    def largest(self) -> tuple[str, int]:
+        """Name and elements of the largest tensor; an empty name and 0 where none is known."""
+        sizes = {name: prod(shape) for name, shape in self._known.items()}
+        return max(sizes.items(), key=lambda one: one[1], default=("", 0))
+
     def element_type(self, tensor: str) -> int:
         """The type of a tensor's elements (`onnx.TensorProto.DataType`); UNDEFINED if unknown."""
         return self._element_types.get(tensor, onnx.TensorProto.UNDEFINED)

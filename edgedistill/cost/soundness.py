@@ -20,7 +20,7 @@ from edgedistill.cost.tensors import (
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 STANDARD_DOMAINS = ("", "ai.onnx")
@@ -174,23 +174,32 @@ def require_text(model: onnx.ModelProto) -> None:
     Raises:
         UnicodeDecodeError: If one is no UTF-8.
     """
+    for text in _texts(model):
+        if isinstance(text, bytes):  # protobuf gives what it cannot decode as it is
+            text.decode("utf-8")
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[str | bytes]:
+    yield model.producer_name
+    yield from (item.domain for item in model.opset_import)
+    for entry in model.metadata_props:
+        yield from (entry.key, entry.value)
     for graph in all_graphs(model):
-        _ = graph.name
+        yield graph.name
         for value in (*graph.input, *graph.output, *graph.value_info):
-            _ = value.name
-            _ = [axis.dim_param for axis in value.type.tensor_type.shape.dim]
-        for node in graph.node:
-            _require_text_of(node)
+            yield value.name
+            yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
+        yield from _texts_of(graph.node)
     for function in model.functions:
-        _ = function.name, function.domain, list(function.input), list(function.output)
-        for node in function.node:
-            _require_text_of(node)
+        yield from (function.name, function.domain, *function.input, *function.output)
+        yield from _texts_of(function.node)
     for tensor in tensors_of(model):
-        _ = tensor.name, [(item.key, item.value) for item in tensor.external_data]
-    _ = [item.domain for item in model.opset_import], model.producer_name
-    _ = [(item.key, item.value) for item in model.metadata_props]
+        yield tensor.name
+        for place in tensor.external_data:
+            yield from (place.key, place.value)
 
 
-def _require_text_of(node: onnx.NodeProto) -> None:
-    _ = node.name, node.op_type, node.domain, list(node.input), list(node.output)
-    _ = [item.name for item in node.attribute]
+def _texts_of(nodes: Iterable[onnx.NodeProto]) -> Iterator[str | bytes]:
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (item.name for item in node.attribute)

@@ -10,7 +10,7 @@ import onnx
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MOST_ELEMENTS = 2**40
+MOST_ELEMENTS = 2**34
 """Of a tensor that anybody could compute with; more is a mistake or meant badly."""
 _PACKED = {"FLOAT4E2M1": 2, "INT4": 2, "UINT4": 2, "INT2": 4, "UINT2": 4}
 """Types of which one byte holds several, and how many."""

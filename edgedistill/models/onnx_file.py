@@ -157,8 +157,11 @@ def _place(folder: Path, location: str) -> Path | None:
     """The file of weights; None where it is absent or not inside of the folder."""
     if not location or "\0" in location:
         return None
-    place = (folder / location).resolve()
-    return place if place.is_relative_to(folder) and place.is_file() else None
+    try:
+        place = (folder / location).resolve()
+        return place if place.is_relative_to(folder) and place.is_file() else None
+    except (OSError, RuntimeError):  # a name that is too long, links in a ring
+        return None
 
 
 def _pull_in(model: onnx.ModelProto, outside: Mapping[str, Path], path: Path, field: str) -> None:
@@ -252,11 +255,14 @@ def _inner(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
 
 def _require_names(model: onnx.ModelProto) -> None:
     """Reads every name once, so that one that is no text is told here."""
+    texts: list[str | bytes] = []
     for graph in graphs(model.graph):
         for node in graph.node:
-            _ = node.name, node.op_type, node.domain, list(node.input), list(node.output)
-        for value in (*graph.input, *graph.output, *graph.initializer):
-            _ = value.name
+            texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [value.name for value in (*graph.input, *graph.output, *graph.initializer)]
+    for text in texts:
+        if isinstance(text, bytes):  # protobuf gives what it cannot decode as it is
+            text.decode("utf-8")
 
 
 @contextmanager

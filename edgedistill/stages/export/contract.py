@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
 from edgedistill.core.preprocessing import METADATA_KEY, Preprocessing
 from edgedistill.core.strict import plain
+from edgedistill.cost.model_file import read_metadata
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def read_preprocessing(model: Path) -> Preprocessing | None:
     Raises:
         InputError: If the file cannot be read or what it declares is not a preprocessing.
     """
-    text = _metadata(model).get(METADATA_KEY)
+    text = read_metadata(model).get(METADATA_KEY)
     if text is None:
         return None
     return Preprocessing.read(_json(text, model, METADATA_KEY), file=model)
@@ -46,7 +44,7 @@ def read_class_names(model: Path) -> tuple[str, ...] | None:
     Raises:
         InputError: If the file cannot be read or what it declares is not a list of names.
     """
-    text = _metadata(model).get(CLASS_NAMES_KEY)
+    text = read_metadata(model).get(CLASS_NAMES_KEY)
     if text is None:
         return None
     names = _json(text, model, CLASS_NAMES_KEY)
@@ -87,24 +85,6 @@ def require_preprocessing(model: Path, expected: Preprocessing) -> None:
     ]
     if faults:
         raise InputError(*faults)
-
-
-def _metadata(model: Path) -> dict[str, str]:
-    try:
-        graph = onnx.load(model, load_external_data=False)
-    except FileNotFoundError as error:
-        raise InputError(
-            Fault(file=model, problem="there is no such file", remedy="Give an ONNX file")
-        ) from error
-    except (DecodeError, OSError) as error:
-        raise InputError(
-            Fault(
-                file=model,
-                problem=f"cannot be read as an ONNX model: {error}",
-                remedy="Give a complete ONNX file",
-            )
-        ) from error
-    return {entry.key: entry.value for entry in graph.metadata_props}
 
 
 def _json(text: str, model: Path, key: str) -> object:
