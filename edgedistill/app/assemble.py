@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgedistill.app.attempt import why_not_made
+from edgedistill.app.attempt import is_needed, why_not_made
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
@@ -199,7 +199,7 @@ class _Clerk:
                 reason=reason,
             )
             for one, own in facts.items()
-            if (reason := why_not_made(own)) is not None
+            if (reason := why_not_made(own)) is not None and is_needed(own)
         ]
         return (*made, *missing)
 

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from edgedistill.app.latencies import reason_of
 from edgedistill.core.stage import StageResult
 from edgedistill.errors import DiskFullError, InputError, MissingExtraError, PromiseError
+from edgedistill.store import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
     from edgedistill.core.stage import Stage, StageContext
 
 _REASON = "not_made"
+_NOT_NEEDED = "not_needed"
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,33 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Nothing:
-    """What is left to do with a candidate that could not be made."""
+    """What is left to do with a candidate that could not be made, or need not be.
+
+    Attributes:
+        reason: Why there is nothing to work on.
+        needed: Whether it was wanted at all.
+    """
+
+    reason: str = "there is no file to work on"
+    needed: bool = True
 
     def run(self, context: StageContext) -> StageResult:
         """Writes nothing."""
         del context
-        return StageResult(facts={_REASON: "there is no file to work on"})
+        unneeded = {} if self.needed else {_NOT_NEEDED: True}
+        return StageResult(facts={_REASON: self.reason, **unneeded})
+
+
+def nothing_after(folder: Path) -> Nothing | None:
+    """What is left to do after a step that made nothing; None where it made something."""
+    facts = facts_of(folder)
+    reason = why_not_made(facts)
+    return None if reason is None else Nothing(reason, needed=is_needed(facts))
+
+
+def is_needed(facts: Mapping[str, Any]) -> bool:
+    """Whether what a step makes was wanted at all."""
+    return not facts.get(_NOT_NEEDED, False)
 
 
 def why_not_made(facts: Mapping[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.app.attempt import why_not_made
 from edgedistill.core.evidence import Quantity
 from edgedistill.core.learned import Curation, Feedback, LearningStep
 from edgedistill.core.pruned import Pruned
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.app.road import Branch
 
-_NAMES = ("teacher", "answers", "curate", "distill", "recover", "feedback")
+_NAMES = ("teacher", "answers", "curate", "distill", "recover", "feedback", "fine-tune")
 
 
 def learned(target: str, plan: Plan, finished: Finished) -> tuple[LearningStep, ...]:
@@ -29,7 +30,9 @@ def learned(target: str, plan: Plan, finished: Finished) -> tuple[LearningStep, 
     return tuple(
         _learned(step, finished.facts(step))
         for step in plan.steps
-        if step.name in _NAMES and target in step.targets
+        if step.name in _NAMES
+        and target in step.targets
+        and why_not_made(finished.facts(step)) is None
     )
 
 

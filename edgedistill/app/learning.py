@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgedistill import models
 from edgedistill.app.adoption import Adoption
 from edgedistill.app.asked_teacher import AskedTeacherRoad
+from edgedistill.app.fine_tuning import rounding_of
 from edgedistill.app.lessons import ROOMS, LessonRoad, schedule
 from edgedistill.core.pruned import UNITS
 from edgedistill.core.strict import plain
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgedistill.app.networks import Learner, Networks
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.core.learning import Distill
+    from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.recipe import Prune, Recipe
     from edgedistill.data import Source
     from edgedistill.models import Network
@@ -207,6 +209,40 @@ class LearningRoad:
             target=target,
         )
         return self._recovered(target, config.recover, pruned)
+
+    def fine_tuned(
+        self,
+        target: str,
+        config: Distill,
+        base: PlannedStep,
+        *,
+        scheme: QuantizationScheme,
+        quantized: PlannedStep,
+    ) -> PlannedStep:
+        """The network after it learned in rounded numbers; nothing where int8 does without.
+
+        Args:
+            target: The target that needs it.
+            config: How it learns.
+            base: The network that was quantized.
+            scheme: How its numbers are rounded.
+            quantized: The step that quantized it and says whether the accuracy is kept.
+        """
+        lessons = LessonRoad(
+            self,
+            target,
+            config,
+            title="learning in rounded numbers",
+            key="stages.quantize.fine_tune",
+            rounding=rounding_of(scheme),
+            unless_kept_by=quantized,
+        )
+        return lessons.taught(
+            "fine-tune",
+            f"fine-tune: {self.called}only where int8 breaks the accuracy budget, in numbers "
+            f"rounded as in {scheme.label}, {schedule(config)}",
+            start=base,
+        )
 
     def compressed(self, folder: Path) -> Network:
         """The network that a step of the student's road saved."""

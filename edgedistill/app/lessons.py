@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from edgedistill.app.fine_tuning import unneeded
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
 from edgedistill.stages.curate import open_curation
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from edgedistill.app.learning import LearningRoad
     from edgedistill.app.plan import PlannedStep
     from edgedistill.core.learning import Distill, Feedback
+    from edgedistill.core.stage import Stage
     from edgedistill.stages.curate import Curated
+    from edgedistill.stages.distill import Rounding
 
 ROOMS = ("data", "models", "tasks", "stages/distill")
 """Whose sources make a trained network what it is."""
@@ -33,6 +36,10 @@ class LessonRoad:
     title: str = "learning from the teacher"
     key: str = "stages.distill"
     """Where `config` stands in the recipe."""
+    rounding: Rounding | None = None
+    """How the network's numbers are rounded while it learns; None for not at all."""
+    unless_kept_by: PlannedStep | None = None
+    """The step whose int8 model may keep the accuracy already: then there is no lesson."""
 
     def taught(self, name: str, title: str, *, start: PlannedStep | None) -> PlannedStep:
         """The network after the lesson and its rounds of feedback.
@@ -46,10 +53,15 @@ class LessonRoad:
         inputs = self._inputs()
         if config.layers:
             inputs["teacher"] = learning.teacher(self.target)
+        if self.unless_kept_by is not None:
+            inputs["int8"] = self.unless_kept_by
         if start is not None:
             inputs["network"] = start
 
-        def make(folders: Mapping[str, Path]) -> Distillation:
+        def make(folders: Mapping[str, Path]) -> Stage:
+            nothing = unneeded(folders["int8"]) if "int8" in folders else None
+            if nothing is not None:
+                return nothing
             dataset = open_dataset(folders["data"])
             if start is None:
                 network = learning.networks.fresh_student(learning.learner, dataset)
@@ -62,6 +74,7 @@ class LessonRoad:
                 config=config,
                 heart=_heart(folders),
                 teacher=learning.networks.teacher(folders["teacher"]) if config.layers else None,
+                rounding=self.rounding,
                 title=self.title,
                 recipe_key=self.key,
             )
@@ -72,7 +85,11 @@ class LessonRoad:
         step = learning.plan.add(
             name,
             title,
-            config={**fresh, "distill": plain(without_feedback)},
+            config={
+                **fresh,
+                "distill": plain(without_feedback),
+                "rounding": None if self.rounding is None else asdict(self.rounding),
+            },
             inputs=inputs,
             code=ROOMS,
             make=make,

@@ -159,11 +159,17 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
     predictions |= {step: shipping.predictions(step, export) for step, export in exports.items()}
     made: tuple[Variant, ...] = ()
     if stages.quantize is not None:
-        made = variants(resolved.runtime(name)[1], stages.quantize)
-        last, export = tuple(exports.items())[-1]
+        learned = stages.prune is not None or ("distilled" in networks and bool(stages.distill))
+        made = variants(resolved.runtime(name)[1], stages.quantize, learned=learned)
+        last = tuple(networks)[-1]
         known = {"teacher": predictions["teacher"], "fp32": predictions[last]}
         for one in made:
-            exports[one.name] = shipping.compressed(stages.quantize, export, one, known)
+            network, source = networks[last], exports[last]
+            if one.tuned:
+                network = _tuned(shipping, one, network, exports[made[0].name])
+                source = shipping.export(one.name, network)
+            needed = {**known, "network": network}
+            exports[one.name] = shipping.compressed(stages.quantize, source, one, needed)
             predictions[one.name] = shipping.predictions(one.name, exports[one.name])
     student = learning.learner.name
     lead = f"{student}/" if several else ""
@@ -174,4 +180,28 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
         exports=exports,
         predictions=predictions,
         measured_as={one: one if one == "teacher" else f"{lead}{one}" for one in exports},
+    )
+
+
+def _tuned(
+    shipping: ShippingRoad, variant: Variant, network: PlannedStep, quantized: PlannedStep
+) -> PlannedStep:
+    """The network after it learned in rounded numbers, where a candidate is to be made of it.
+
+    Args:
+        shipping: Of the target and student.
+        variant: The candidate.
+        network: The last network.
+        quantized: Its int8 twin in the first scheme, which may do without.
+    """
+    quantize = shipping.resolved.recipe.stages_for(shipping.target).quantize
+    assert quantize is not None
+    assert quantize.fine_tune is not None
+    assert variant.scheme is not None
+    return shipping.learning.fine_tuned(
+        shipping.target,
+        quantize.fine_tune,
+        network,
+        scheme=variant.scheme,
+        quantized=quantized,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.app.attempt import Attempt, Nothing
+from edgedistill.app.attempt import Attempt, nothing_after
 from edgedistill.app.judges import JUDGING_CODE, Judging
 from edgedistill.app.predictions import SplitPredictions
 from edgedistill.app.reach import HOST, runs_here, transport
@@ -15,9 +15,11 @@ from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.catalog.profiles import load
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
+from edgedistill.stages.export.from_torch import export_torch
 from edgedistill.stages.export.graph import file_limits
 from edgedistill.stages.export.stage import Exporting
 from edgedistill.stages.quantize import DynamicQuantization, HalfPrecision, Quantization
+from edgedistill.stages.quantize.backends import NeuralCompressor, OnnxRuntime, Optimum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from edgedistill.app.variants import Variant
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.recipe import Benchmark, Quantize
-    from edgedistill.core.report import Step
     from edgedistill.core.stage import Stage
+    from edgedistill.stages.quantize.backends import Backend
 
 MODEL_FILE = "model.onnx"
 """The name of the ONNX file in the folder of a step that writes one."""
@@ -46,18 +48,21 @@ class ShippingRoad:
     learning: LearningRoad
     plan: Plan
 
-    def export(self, step: Step, network: PlannedStep) -> PlannedStep:
-        """The network as an ONNX file within the limits of the target's runtime."""
+    def export(self, step: str, network: PlannedStep) -> PlannedStep:
+        """The network as an ONNX file within the limits of the target's runtime.
+
+        Args:
+            step: The step of the waterfall, or the candidate that it is for.
+            network: The step that has the network; where it made none, there is no file.
+        """
         config = self.resolved.recipe.stages_for(self.target).export
         runtime = self.resolved.runtime(self.target)[1]
-        opset, ir_version = file_limits(
-            config.opset, max_opset=runtime.max_opset, max_ir_version=runtime.max_ir_version
-        )
+        opset, ir_version = self._file_limits()
         learning = self.learning
         read_back = learning.networks.teacher if step == "teacher" else learning.compressed
 
-        def make(folders: Mapping[str, Path]) -> Exporting:
-            return Exporting(
+        def make(folders: Mapping[str, Path]) -> Stage:
+            return nothing_after(folders["network"]) or Exporting(
                 network=read_back(folders["network"]),
                 dataset=open_dataset(folders["data"]),
                 config=config,
@@ -96,8 +101,8 @@ class ShippingRoad:
             config: How, and what may be tried to keep the accuracy.
             export: Writes the network's ONNX file.
             variant: Which candidate.
-            known: `teacher` holds the teacher's outputs, which accuracy is held against, and `fp32`
-                the exported network's own.
+            known: `teacher` holds the teacher's outputs, which accuracy is held against, `fp32`
+                the exported network's own, and `network` has the network itself.
         """
         if variant.scheme is None or variant.kind == "dynamic":
             return self._unjudged(config, export, variant)
@@ -110,6 +115,9 @@ class ShippingRoad:
         )
 
         def make(folders: Mapping[str, Path]) -> Stage:
+            nothing = nothing_after(folders["model"])
+            if nothing is not None:
+                return nothing
             dataset = open_dataset(folders["data"])
             stage = Quantization(
                 model=folders["model"] / MODEL_FILE,
@@ -120,13 +128,16 @@ class ShippingRoad:
                 judge=judging.judge(
                     teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset
                 ),
+                backend=self._backend(config, folders),
             )
             return stage if variant.required else Attempt(stage, f"{learner}{variant.name}")
 
-        settings = {key: value for key, value in plain(config).items() if key != "candidates"}
+        elsewhere = ("candidates", "fine_tune")
+        settings = {key: value for key, value in plain(config).items() if key not in elsewhere}
+        needed = {"teacher", "fp32"} | ({"network"} if _of_torch(config) else set())
         return self.plan.add(
             "quantize",
-            f"quantize: {learner}int8 {scheme.label}, {config.calibration} calibration",
+            f"quantize: {learner}{_way(variant, scheme, config)}",
             config={
                 "quantize": settings,
                 "scheme": _numbers(scheme),
@@ -134,10 +145,37 @@ class ShippingRoad:
                 "runs_here": here,
                 "limits": judging.limits,
             },
-            inputs={"data": self.learning.data(self.target), **known, "model": export},
-            code=("data", "cost", "stages/quantize", *JUDGING_CODE),
+            inputs={
+                "data": self.learning.data(self.target),
+                **{role: step for role, step in known.items() if role in needed},
+                "model": export,
+            },
+            code=("data", "cost", "stages/quantize", *JUDGING_CODE, *_other_code(config)),
             make=make,
             target=self.target,
+        )
+
+    def _backend(self, config: Quantize, folders: Mapping[str, Path]) -> Backend | None:
+        """Who else makes the int8 file; None for our own."""
+        if config.backend == "onnxruntime":
+            return OnnxRuntime()
+        if config.backend == "optimum":
+            return Optimum()
+        if not _of_torch(config):
+            return None
+        network, (opset, _) = self.learning.compressed(folders["network"]), self._file_limits()
+        static = self.resolved.runtime(self.target)[1].shapes == "static"
+        return NeuralCompressor(
+            network,
+            lambda module, file: export_torch(network, module, file, opset=opset, static=static),
+        )
+
+    def _file_limits(self) -> tuple[int, int]:
+        """Operator set and IR version of the target's files."""
+        config = self.resolved.recipe.stages_for(self.target).export
+        runtime = self.resolved.runtime(self.target)[1]
+        return file_limits(
+            config.opset, max_opset=runtime.max_opset, max_ir_version=runtime.max_ir_version
         )
 
     def _unjudged(self, config: Quantize, export: PlannedStep, variant: Variant) -> PlannedStep:
@@ -173,11 +211,9 @@ class ShippingRoad:
         """
 
         def make(folders: Mapping[str, Path]) -> Stage:
-            host, model = load(HOST), folders["model"] / MODEL_FILE
-            if not model.is_file():
-                return Nothing()
-            return SplitPredictions(
-                model=model,
+            host = load(HOST)
+            return nothing_after(folders["model"]) or SplitPredictions(
+                model=folders["model"] / MODEL_FILE,
                 dataset=open_dataset(folders["data"]),
                 device=host.name,
                 runtime=host.runtimes[host.default_runtime],
@@ -245,6 +281,23 @@ class ShippingRoad:
 
     def _called(self, name: str) -> str:
         return "" if name == "teacher" else self.learning.called
+
+
+def _of_torch(config: Quantize) -> bool:
+    """Whether the int8 file is made of the torch network, not of its ONNX file."""
+    return config.backend == "neural-compressor"
+
+
+def _other_code(config: Quantize) -> tuple[str, ...]:
+    """Further rooms whose sources make the int8 file."""
+    return ("models", "stages/export") if _of_torch(config) else ()
+
+
+def _way(variant: Variant, scheme: QuantizationScheme, config: Quantize) -> str:
+    """How a candidate is made, in a few words."""
+    tuned = ", of the fine-tuned network" if variant.tuned else ""
+    who = "" if config.backend == "edgedistill" else f", by {config.backend}"
+    return f"int8 {scheme.label}, {config.calibration} calibration{who}{tuned}"
 
 
 def _numbers(scheme: QuantizationScheme) -> dict[str, Any]:

@@ -29,12 +29,15 @@ class Variant:
         kind: How it is made.
         scheme: Of int8; None for fp16.
         required: Whether a run fails that cannot make it: so with the profile's first scheme.
+        tuned: Whether it is made of the network after it has learned in rounded numbers, which
+            happens only where the first scheme breaks the accuracy budget.
     """
 
     name: str
     kind: Literal["static", "dynamic", "half"]
     scheme: QuantizationScheme | None
     required: bool = False
+    tuned: bool = False
 
     @property
     def step(self) -> Literal["fp16", "int8"]:
@@ -42,15 +45,17 @@ class Variant:
         return "fp16" if self.kind == "half" else "int8"
 
 
-def variants(runtime: Runtime, config: Quantize) -> tuple[Variant, ...]:
+def variants(runtime: Runtime, config: Quantize, *, learned: bool) -> tuple[Variant, ...]:
     """What is made of the last network, beside fp32, in the profile's order.
 
-    Static int8 in each scheme of the profile, dynamic int8 with the weights of the first scheme,
-    and fp16 where a file of half precision is what the runtime takes.
+    Static int8 in the first scheme of the profile, if need be of a network that learned in rounded
+    numbers, and in each other scheme; dynamic int8 with the weights of the first scheme, and fp16
+    where a file of half precision is what the runtime takes.
 
     Args:
         runtime: The target's.
         config: Which of them the recipe wants.
+        learned: Whether the network learned from a teacher's answers, so that it can again.
     """
     schemes = [runtime.int8, *runtime.other_int8] if runtime.int8 else []
     names = told_apart([f"int8-{scheme.label}" for scheme in schemes])
@@ -58,8 +63,10 @@ def variants(runtime: Runtime, config: Quantize) -> tuple[Variant, ...]:
         Variant(name, "static", scheme, required=place == 0)
         for place, (name, scheme) in enumerate(zip(names, schemes, strict=True))
     ]
+    if found and learned and config.fine_tune is not None:
+        found.insert(1, Variant(f"{found[0].name}-tuned", "static", schemes[0], tuned=True))
     if config.candidates == "first":
-        return tuple(found[:1])
+        return tuple(one for one in found if one.scheme is schemes[0])
     if schemes and runtime.provider in _DYNAMIC:
         found.append(Variant("int8-dynamic", "dynamic", schemes[0]))
     if "fp16" in runtime.precisions and runtime.provider not in _HALF_BY_OPTION:

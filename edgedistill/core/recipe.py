@@ -225,7 +225,7 @@ class Quantize(Strict):
 
     candidates: Literal["all", "first"] = "all"
     """all: every int8 scheme of the target's profile, dynamic int8 and fp16 where the runtime runs
-    them; first: the profile's first int8 scheme alone."""
+    them; first: the profile's first int8 scheme alone, fine-tuned if need be."""
     calibration: CalibrationMethodName = "min-max"
     """How the range of an activation follows from the calibration samples: the least and greatest
     value of all (min-max), the mean of the samples' extremes (moving-average), their exponential
@@ -246,6 +246,17 @@ class Quantize(Strict):
     """Who makes the int8 file: our own placement and calibration, onnxruntime's quantize_static,
     optimum's ORTQuantizer, or neural-compressor on the torch network. What another makes is taken
     as it is (methods are not tried), and is checked, measured and judged as ours."""
+    fine_tune: Distill | None = Distill(train=Training(epochs=3, learning_rate=1e-4))
+    """Where no method keeps the accuracy budget in the profile's first scheme: the network learns
+    once more from the teacher's answers, with its numbers rounded as the device rounds them
+    (quantization-aware training), and is quantized again; one more candidate. Only in runs in which
+    the network learned from answers before; null for never."""
+
+    @model_validator(mode="after")
+    def _no_rounds_of_feedback(self) -> Self:
+        if self.fine_tune is not None and self.fine_tune.feedback is not None:
+            raise ValueError("fine_tune has no rounds of feedback. Leave feedback out")
+        return self
 
 
 class Benchmark(Strict):

@@ -213,6 +213,15 @@ def write_file(path: Path, content: bytes) -> Path:
     return path
 
 
+def facts_of(folder: Path) -> Mapping[str, Any]:
+    """The facts of a finished step, by its folder."""
+    manifest = _read_manifest(folder)
+    if manifest is None:
+        raise ValueError(f"{folder} is not the folder of a finished step")
+    facts: Mapping[str, Any] = manifest["facts"]
+    return facts
+
+
 @contextmanager
 def _disk_space(root: Path) -> Iterator[None]:
     try:

@@ -42,6 +42,7 @@ def test_two_targets_share_all_up_to_their_own_scheme(
     assert "quantize: int8-dynamic" in own["host"]
     assert [title.rpartition(": ")[2] for title in own["jetson-orin-nano"]] == [
         "int8 S8S8, min-max calibration",
+        "int8 S8S8, min-max calibration, of the fine-tuned network",
         "fp16",
     ]
 
@@ -51,9 +52,12 @@ def test_a_recipe_may_have_the_first_scheme_alone(
 ) -> None:
     every = _road(tiny(), tmp_path)
     first = _road(tiny(stages__quantize={"candidates": "first"}), tmp_path)
-    assert len(_keys(first, "quantize")) == 2  # one a target
+    assert len(_keys(first, "quantize")) == 4  # one a target, and one of a fine-tuned network
     assert _keys(first, "quantize") < _keys(every, "quantize")
-    assert [one.name for one in first.targets["host"].branches[0].variants] == ["int8-U8S8"]
+    assert [one.name for one in first.targets["host"].branches[0].variants] == [
+        "int8-U8S8",
+        "int8-U8S8-tuned",
+    ]
 
 
 def test_devices_with_the_same_scheme_share_its_file(
@@ -64,7 +68,16 @@ def test_devices_with_the_same_scheme_share_its_file(
     schemes = [
         tuple(one.name for one in target.branches[0].variants) for target in road.targets.values()
     ]
-    assert schemes[0] == schemes[1] == ("int8-U8S8", "int8-S8S8", "int8-dynamic")
+    assert (
+        schemes[0]
+        == schemes[1]
+        == (
+            "int8-U8S8",
+            "int8-U8S8-tuned",
+            "int8-S8S8",
+            "int8-dynamic",
+        )
+    )
     assert len(_keys(road, "quantize")) == 3
 
 

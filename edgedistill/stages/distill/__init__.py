@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgedistill.stages.distill.answers import Teach, open_answers
 from edgedistill.stages.distill.distillation import Distillation
+from edgedistill.stages.distill.fake_quantization import Rounding
 from edgedistill.stages.distill.feedback import Replay
 from edgedistill.stages.distill.given_answers import Keep
 from edgedistill.stages.distill.losses import answers_loss, soft_target_loss
@@ -14,6 +15,7 @@ __all__ = [
     "Distillation",
     "Keep",
     "Replay",
+    "Rounding",
     "Teach",
     "Train",
     "answers_loss",

@@ -1,4 +1,4 @@
-"""Training in the numbers that the device will have: weights and inputs are rounded to int8.
+"""Training in the numbers that the device will have: weights and inputs are rounded.
 
 Quantization-aware training as Jacob et al. 2018 (arXiv 1712.05877, section 3) describe it: forward,
 weights and inputs of every convolution and linear layer are rounded; backward, the gradient goes
@@ -24,18 +24,18 @@ _SMALLEST_RANGE = 1e-8
 
 @dataclass(frozen=True)
 class Rounding:
-    """How real numbers are rounded to eight bits.
+    """How real numbers are rounded.
 
     Attributes:
-        signed_activations: Whether activations are int8, else uint8.
-        symmetric_activations: Whether their zero point is 0.
+        activation_levels: Steps between the least and the greatest activation: 255 in eight bits.
+        symmetric_activations: Whether their range is as wide below 0 as above it.
         per_channel: Whether each output channel has a weight scale of its own. With it, rounding
             before a batch normalization is rounding of the folded weights: the scales take up the
             normalization's factor. Without it the two differ.
         weight_levels: Positive levels of the weights: 127, or 63 where their range is reduced.
     """
 
-    signed_activations: bool
+    activation_levels: int
     symmetric_activations: bool
     per_channel: bool
     weight_levels: int
@@ -95,7 +95,9 @@ def _inputs_rounded(rounding: Rounding) -> Any:
 
 
 def round_activations(values: torch.Tensor, rounding: Rounding) -> torch.Tensor:
-    """The values as eight bits hold them, in the range of the tensor; the range holds 0.
+    """The values as few bits hold them, in the range of the tensor; the range holds 0.
+
+    Signed or unsigned is the same here: it moves all steps by as many.
 
     Args:
         values: Any shape.
@@ -105,12 +107,12 @@ def round_activations(values: torch.Tensor, rounding: Rounding) -> torch.Tensor:
     low, high = seen.amin().clamp(max=0), seen.amax().clamp(min=0)
     if rounding.symmetric_activations:
         high = torch.maximum(-low, high)
-        scale = high.clamp(min=_SMALLEST_RANGE) / 127
-        return _straight_through(values, (values / scale).round().clamp(-127, 127) * scale)
-    least = -128 if rounding.signed_activations else 0
-    scale = (high - low).clamp(min=_SMALLEST_RANGE) / 255
-    zero = (least - low / scale).round().clamp(least, least + 255)
-    rounded = (values / scale + zero).round().clamp(least, least + 255)
+        half = rounding.activation_levels // 2
+        scale = high.clamp(min=_SMALLEST_RANGE) / half
+        return _straight_through(values, (values / scale).round().clamp(-half, half) * scale)
+    scale = (high - low).clamp(min=_SMALLEST_RANGE) / rounding.activation_levels
+    zero = (-low / scale).round()
+    rounded = (values / scale + zero).round().clamp(0, rounding.activation_levels)
     return _straight_through(values, (rounded - zero) * scale)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgedistill.models import Network
 
 U8S8 = Rounding(
-    signed_activations=False, symmetric_activations=False, per_channel=True, weight_levels=127
+    activation_levels=255, symmetric_activations=False, per_channel=True, weight_levels=127
 )
 
 
@@ -59,7 +59,7 @@ def test_activations_are_rounded_as_torch_rounds_them(
     scale = (high - min(low, 0.0)) / 255
     zero = round(least - min(low, 0.0) / scale)
     expected = torch.fake_quantize_per_tensor_affine(values, scale, zero, least, least + 255)
-    found = round_activations(values, replace(U8S8, signed_activations=signed))
+    found = round_activations(values, U8S8)
     steps = (found - expected).abs() / scale
     assert (steps > 0.5).float().mean() < 0.01  # ties between two steps may fall either way
     assert (steps < 1.01).all()
