@@ -23,6 +23,10 @@ _FEWEST_ROWS = 2048
 _MOST_ROWS = 8192
 _ROWS_PER_INPUT = 8
 
+_ROUNDING = 1e-5
+"""Share of the uncentred moments below which centred ones are rounding of single precision: inputs
+that never vary would else have moments of no sign, which nothing can be solved with."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -109,7 +113,9 @@ def moments(inputs: Inputs, weight: np.ndarray, *, centred: bool) -> Moments:
         lost_sum += missing.sum(2, keepdims=True)
         count += some.shape[1]
     if centred:
+        rounding = _ROUNDING * np.trace(given, axis1=1, axis2=2)[:, None, None] / width
         given -= given_sum.transpose(0, 2, 1) @ given_sum / count
+        given += rounding * np.eye(width)
         lost -= lost_sum @ given_sum / count
     return Moments(given / count, lost / count)
 
