@@ -64,7 +64,7 @@ def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
                 techniques=draft.techniques - {"bias-correction"},
                 floating=draft.floating | (set(names) - {name}),
             )
-            found[name] = answers.beside(workshop.write(alone)).distance
+            found[name] = answers.distance(workshop.write(alone))
             advance(note=f"{name}: {found[name]:.4f}")
     return found
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.stages.quantize.bias import correct_bias
+from edgedistill.stages.quantize.equalization import equalize
 from edgedistill.stages.quantize.rounding import learn_rounding
+from edgedistill.stages.quantize.smoothing import smooth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from edgedistill.core.attempts import Technique
     from edgedistill.stages.quantize.technique import Correction, Preparation
 
-PREPARATIONS: Mapping[Technique, Preparation] = {}
+PREPARATIONS: Mapping[Technique, Preparation] = {"equalization": equalize, "smoothing": smooth}
 """Before calibration."""
 
 CORRECTIONS: Mapping[Technique, Correction] = {

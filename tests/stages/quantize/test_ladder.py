@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
+from quantized_chain import write_chain
 
 from edgedistill.core.judging import Judged
 from edgedistill.core.recipe import Quantize
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.data.dataset import Dataset
 
-    Chain = Callable[..., Path]
     Scheme = Callable[..., QuantizationScheme]
 
 JUDGED_SAMPLES = 60
@@ -54,7 +54,7 @@ class Nearness:
         self.files.append(model.read_bytes())
         if len(self.files) == self.cut_off_at:
             raise KeyboardInterrupt
-        distance = self.answers.beside(model).distance
+        distance = self.answers.distance(model)
         broken = None if distance <= self.limit else "is too far away"
         return Judged(round(max(0.0, 1.0 - distance), self.rounded), distance, broken)
 
@@ -74,7 +74,7 @@ class Climb:
 
 
 @pytest.fixture
-def climbing(digits: Dataset, scheme: Scheme, chain: Chain, tmp_path: Path) -> Callable[..., Climb]:
+def climbing(digits: Dataset, scheme: Scheme, tmp_path: Path) -> Callable[..., Climb]:
     def run(
         *,
         limit: float,
@@ -86,7 +86,7 @@ def climbing(digits: Dataset, scheme: Scheme, chain: Chain, tmp_path: Path) -> C
     ) -> Climb:
         own = tmp_path / str(len(list(tmp_path.iterdir())))
         own.mkdir()
-        model = chain(own / "float.onnx", blown=blown)
+        model = write_chain(own / "float.onnx", blown=blown)
         judge = Nearness(model, digits, own / "answers", limit, rounded, cut_off_at)
         quantize = Quantize.model_validate(config)
         folder = own / "step"

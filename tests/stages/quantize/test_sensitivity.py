@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from itertools import chain as joined
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from quantized_chain import write_chain
 
 from edgedistill.core.judging import Judged
 from edgedistill.stages.quantize.burden import ELEMENT_MACS, Burden, burdens
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from edgedistill.core.stage import StageContext
     from edgedistill.data.dataset import Dataset
 
-    Chain = Callable[..., Path]
     Scheme = Callable[..., QuantizationScheme]
 
 FOLLOWERS: dict[str, tuple[str, ...]] = {
@@ -44,10 +43,10 @@ NAMES = tuple(FOLLOWERS)
 
 @pytest.fixture
 def workshop(
-    chain: Chain, digits: Dataset, scheme: Scheme, context: StageContext, tmp_path: Path
+    digits: Dataset, scheme: Scheme, context: StageContext, tmp_path: Path
 ) -> Callable[..., Workshop]:
     def make(**arguments: object) -> Workshop:
-        path = chain(tmp_path / "float.onnx", **arguments)
+        path = write_chain(tmp_path / "float.onnx", **arguments)
         source = onnx.load_model(path)
         folder = tmp_path / "work"
         folder.mkdir()
@@ -106,8 +105,8 @@ def test_what_is_in_float_already_stays_there_and_is_not_listed(
     assert tuple(found) == NAMES[2:]
 
 
-def test_burdens_are_multiply_accumulates_and_elements(chain: Chain, tmp_path: Path) -> None:
-    path = chain(tmp_path / "float.onnx", width=4)
+def test_burdens_are_multiply_accumulates_and_elements(tmp_path: Path) -> None:
+    path = write_chain(tmp_path / "float.onnx", width=4)
     model = onnx.load_model(path)
     for index, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{index}"
@@ -140,13 +139,13 @@ def test_the_fall_back_is_the_cheapest_of_all_that_hold(workshop: Callable[..., 
     answers = FloatAnswers(shop.prepared, list(shop.samples)[:20], folder, threads=1)
 
     def judge(draft: Draft) -> Judged:
-        distance = answers.beside(shop.write(draft)).distance
+        distance = answers.distance(shop.write(draft))
         return Judged(1.0, distance, None if distance <= 0.05 else "too far")
 
     found = fall_back(shop, Draft("min-max"), judge, max_share=0.9)
     costs = burdens(onnx.load_model(shop.prepared), shop.prepared, next(iter(shop.samples)))
     assert costs is not None
-    subsets = joined.from_iterable(combinations(NAMES, many) for many in range(4))
+    subsets = chain.from_iterable(combinations(NAMES, many) for many in range(4))
     holding = [
         frozenset(subset)
         for subset in subsets
