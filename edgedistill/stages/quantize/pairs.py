@@ -11,6 +11,8 @@ from edgedistill.stages.quantize.placement import ACTIVATIONS, FLOAT_OUTPUT, HEA
 if TYPE_CHECKING:
     import onnx
 
+    from edgedistill.stages.quantize.placement import Placement
+
 
 def free_outputs(graph: onnx.GraphProto) -> None:
     """Lets a matrix product that makes a graph output give it in float.
@@ -22,6 +24,32 @@ def free_outputs(graph: onnx.GraphProto) -> None:
         if pair is not None and pair.source.op_type in FLOAT_OUTPUT and pair.alone:
             pair.source.output[0] = output.name
             pair.remove_from(graph)
+
+
+def free_readers(graph: onnx.GraphProto, placement: Placement) -> None:
+    """Lets float operators read in float what is there in float, beside the eight bits or instead.
+
+    A residual Add reads the normalization itself and not its rounding for the matrix product
+    beside it. A Gemm that only float operators read gives float, as MatMul does.
+    """
+    links = _Links.of(graph)
+    for dequantize in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
+        quantize = links.producers.get(dequantize.input[0])
+        if quantize is None or quantize.op_type != "QuantizeLinear":
+            continue
+        readers = links.consumers[dequantize.output[0]]
+        free = [node for node in readers if not _in_int8(node, placement)]
+        source = links.producers.get(quantize.input[0])
+        held = source is not None and _in_int8(source, placement)
+        if source is not None and source.op_type in FLOAT_OUTPUT:
+            held = source.op_type not in placement.float_outputs and len(free) < len(readers)
+        if held:
+            continue
+        for node in free:
+            for place, name in enumerate(node.input):
+                if name == dequantize.output[0]:
+                    node.input[place] = quantize.input[0]
+    _drop_unread(graph)
 
 
 def join_activations(graph: onnx.GraphProto) -> None:
@@ -57,6 +85,23 @@ def drop_unused(graph: onnx.GraphProto) -> None:
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
+
+
+def _in_int8(node: onnx.NodeProto, placement: Placement) -> bool:
+    """Whether a node is to run in int8; a quantizer's own nodes read what is to be rounded."""
+    if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        return True
+    return node.op_type in placement.operators and node.name not in placement.excluded
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    """Removes quantizers whose output nobody reads any more."""
+    for operator in ("DequantizeLinear", "QuantizeLinear"):
+        read = {name for node in graph.node for name in node.input}
+        read |= {output.name for output in graph.output}
+        for node in list(graph.node):
+            if node.op_type == operator and node.output[0] not in read:
+                graph.node.remove(node)
 
 
 @dataclass(frozen=True)

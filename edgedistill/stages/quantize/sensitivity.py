@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from edgedistill.stages.quantize.fidelity import FloatAnswers
-from edgedistill.stages.quantize.placement import HEAVY
+from edgedistill.stages.quantize.placement import HEAVY, products_of_activations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,10 +72,9 @@ def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
 def heavy_names(workshop: Workshop, draft: Draft) -> tuple[str, ...]:
     """Names of the heavy operators that a draft quantizes, in the order of the graph."""
     graph = onnx.load_model(workshop.float_graph(draft)).graph
+    floating = draft.floating | set(products_of_activations(graph))
     return tuple(
-        node.name
-        for node in graph.node
-        if node.op_type in HEAVY and node.name not in draft.floating
+        node.name for node in graph.node if node.op_type in HEAVY and node.name not in floating
     )
 
 

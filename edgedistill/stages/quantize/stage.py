@@ -23,6 +23,7 @@ from edgedistill.stages.quantize.check import (
 )
 from edgedistill.stages.quantize.drafts import Draft, Workshop
 from edgedistill.stages.quantize.ladder import climb
+from edgedistill.stages.quantize.placement import products_of_activations
 from edgedistill.stages.quantize.promises import (
     promise_limits,
     promise_output,
@@ -91,8 +92,9 @@ class Quantization:
         written = context.folder / MODEL
         with tempfile.TemporaryDirectory(dir=context.folder, prefix=".work-") as work:
             folder = Path(work)
-            prepared = prepare(source, folder)
+            prepared = prepare(source, folder, self.scheme)
             workshop = Workshop(source, prepared, samples, self.scheme, folder, context)
+            products = len(products_of_activations(onnx.load_model(prepared).graph))
             made = self._made(workshop)
             result = made.model
             onnx.save_model(result, written)
@@ -107,7 +109,7 @@ class Quantization:
             self.config.min_int8_share,
             self.scheme,
             here=self.runs_here,
-            meant_in_float=len(made.floating),
+            meant_in_float=len(made.floating) + products,
         )
         promise_output(self.model, written, samples, context.threads)
         sizes = {"fp32": self.model.stat().st_size, "int8": written.stat().st_size}
@@ -177,8 +179,10 @@ class _Made:
 def _mac_share(workshop: Workshop, draft: Draft) -> float | None:
     """Share of the multiply-accumulates that a draft puts into int8; None where nobody can tell."""
     prepared = workshop.float_graph(draft)
-    found = burdens(onnx.load_model(prepared), prepared, next(iter(workshop.samples)))
+    model = onnx.load_model(prepared)
+    floating = draft.floating | set(products_of_activations(model.graph))
+    found = burdens(model, prepared, next(iter(workshop.samples)))
     total = sum(burden.macs for burden in (found or {}).values())
     if not found or not total:
         return None
-    return sum(one.macs for name, one in found.items() if name not in draft.floating) / total
+    return sum(one.macs for name, one in found.items() if name not in floating) / total

@@ -11,7 +11,13 @@ from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgedistill.cost import opset
-from edgedistill.stages.quantize.pairs import drop_unused, free_outputs, join_activations
+from edgedistill.stages.quantize.arranging import arrange
+from edgedistill.stages.quantize.pairs import (
+    drop_unused,
+    free_outputs,
+    free_readers,
+    join_activations,
+)
 from edgedistill.stages.quantize.widths import STANDARD_SINCE, wide_tensors
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 _FOLDED = frozenset({"BatchNormalization", "Constant", "Dropout", "Identity"})
 
 
-def prepare(model: onnx.ModelProto, folder: Path) -> Path:
+def prepare(model: onnx.ModelProto, folder: Path, scheme: QuantizationScheme | None = None) -> Path:
     """Writes the model as the quantizer wants it: shapes inferred, constants folded, nodes named.
 
     The runtime's own optimizer runs only where there is something to fold: it also replaces
@@ -34,6 +40,7 @@ def prepare(model: onnx.ModelProto, folder: Path) -> Path:
     Args:
         model: The float model; it is not changed.
         folder: Where to write.
+        scheme: Where it is given, the graph is also arranged for it, see `arranging`.
 
     Returns:
         The file.
@@ -52,6 +59,8 @@ def prepare(model: onnx.ModelProto, folder: Path) -> Path:
     )
     ready = onnx.load_model(prepared)
     _name_nodes(ready.graph)
+    if scheme is not None:
+        arrange(ready.graph, scheme)
     onnx.save_model(ready, prepared)
     return prepared
 
@@ -83,6 +92,7 @@ def quantize(
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
+    free_readers(quantized.graph, placement)
     if scheme.symmetric_activation:
         join_activations(quantized.graph)
     return quantized

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import onnx
 import onnx.parser
 
-from edgedistill.stages.quantize.placement import place
+from edgedistill.stages.quantize.placement import place, products_of_activations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,19 @@ def test_a_residual_addition_after_convolutions_is_quantized() -> None:
     assert place(graph(body)).excluded == ()
 
 
+def weights(found: onnx.GraphProto, *names: str) -> onnx.GraphProto:
+    for name in names:
+        found.initializer.add(name=name, data_type=onnx.TensorProto.FLOAT)
+    return found
+
+
 def test_an_addition_of_a_float_or_a_constant_stays_in_float() -> None:
     body = (
         "a = Conv (input, w) shifted = Add (a, constant) added = Add (a, input)"
         "product = MatMul (a, m) biased = Add (product, bias) out = Add (biased, a)"
     )
-    assert place(graph(body)).excluded == ("shifted", "added", "biased", "out")
+    given = weights(graph(body), "m")
+    assert place(given).excluded == ("shifted", "added", "biased", "out")
 
 
 def test_a_concatenation_is_quantized_where_all_its_parts_are() -> None:
@@ -46,11 +53,30 @@ def test_a_concatenation_is_quantized_where_all_its_parts_are() -> None:
     assert place(graph(body)).excluded == ("mixed",)
 
 
+def test_a_product_of_two_activations_stays_in_float() -> None:
+    body = (
+        "query = Gemm (input, w) key = Gemm (input, w) scores = MatMul (query, key)"
+        "out = MatMul (scores, w)"
+    )
+    given = weights(graph(body), "w")
+    assert products_of_activations(given) == ("scores",)
+    assert place(given).excluded == ("scores",)
+
+
+def test_what_follows_a_gemm_runs_in_int8_only_towards_an_operator_that_does() -> None:
+    body = (
+        "a = Gemm (input, w) wide = Relu (a) b = Gemm (wide, w) shaped = Reshape (b, shape)"
+        "moved = Transpose (shaped) out = Softmax (moved)"
+    )
+    assert place(weights(graph(body), "w")).excluded == ("shaped", "moved")
+
+
 def test_a_transformers_residual_stream_stays_in_float(trained: Callable[[str], Path]) -> None:
     model = onnx.load_model(trained("transformer")).graph
     additions = {node.name for node in model.node if node.op_type == "Add"}
     assert additions
     assert additions <= set(place(model).excluded)
+    assert len(products_of_activations(model)) == 2
 
 
 def test_what_follows_wide_operators_alone_takes_sixteen_bits_too() -> None:

@@ -67,7 +67,8 @@ def test_the_symmetric_scheme_is_what_tensorrt_takes(
     symmetric = scheme(activation="int8", symmetric_activation=True)
     result = Quantization(trained(name), digits, ALL, symmetric, runs_here=False).run(context)
     check = result.facts["check"]
-    assert (check["verified"], check["float_operators"]) == ("unverified", 0)
+    products = 2 if name == "transformer" else 0  # of attention, which stay in float
+    assert (check["verified"], check["float_operators"]) == ("unverified", products)
 
     path = context.folder / "model.onnx"
     found, graph = initializers(path), onnx.load_model(path).graph
