@@ -151,4 +151,4 @@ def _wanted_in_int8(graph: onnx.GraphProto, left: Collection[str]) -> set[str]:
 
 
 def _data(node: onnx.NodeProto) -> Sequence[str]:
-    return node.input if node.op_type in _ALL_INPUTS_ARE_DATA else node.input[:1]
+    return list(node.input if node.op_type in _ALL_INPUTS_ARE_DATA else node.input[:1])
