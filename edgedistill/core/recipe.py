@@ -132,6 +132,19 @@ GOALS: tuple[GoalName, ...] = get_args(GoalName)
 ImportanceName = Literal["magnitude", "taylor", "batch-norm-scale", "hessian", "activation"]
 
 
+class Recovery(Distill):
+    """The lesson after pruning: short, so the teacher's answers are not softened.
+
+    Soft answers take longer to learn than there is time: `benchmarks/distillation_methods.py`
+    finds temperature 1 better than 4 in short lessons.
+    """
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Softens the answers of teacher and student; higher is softer."""
+    train: Training = Training(epochs=5, learning_rate=1e-3)
+    """How long and how fast."""
+
+
 class Prune(Strict):
     """Whole channels are removed by dependency groups, then the network recovers.
 
@@ -172,7 +185,7 @@ class Prune(Strict):
     """No layer loses more than this share of its channels."""
     keep: tuple[str, ...] = Field(default=(), strict=False)
     """Names of layers that must not be touched; the output layer never is."""
-    recover: Distill = Distill(train=Training(epochs=5, learning_rate=1e-3))
+    recover: Recovery = Recovery()
     """How the pruned network recovers, from the same teacher's answers."""
 
     @model_validator(mode="after")
