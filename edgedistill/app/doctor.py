@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,25 +162,28 @@ def _priced(
         first = error.faults[0]
         where = f"{first.field}: " if first.field else ""
         return _Priced(Costs(), False, f"{where}{first.problem}", None)
-    macs: dict[str, int] = {}
+    macs: Counter[str] = Counter()
+    elements: Counter[str] = Counter()
     for step, operators in steps:
-        name = step.node.output[0]
-        macs[name] = macs.get(name, 0) + sum(one.macs for one in operators)
+        macs[step.node.output[0]] += sum(one.macs for one in operators)
+        elements[step.node.output[0]] += sum(one.elements for one in operators)
+    counted = Costs(macs=macs, elements=elements)
     all_operators = [one for _, operators in steps for one in operators]
     shapes = flow.tensors.shapes
     if not any(one.kind in COUNTED for one in all_operators):
-        return _Priced(Costs(macs=macs), True, "no operator takes time", shapes)
+        return _Priced(counted, True, "no operator takes time", shapes)
     found = latency_of(
         Question(profile, runtime, precision_of(all_operators), chosen.threads),
         all_operators,
         shape_documents(folders),
     )
     if isinstance(found, NoBasis):
-        return _Priced(Costs(macs=macs), True, found.reason, shapes)
+        return _Priced(counted, True, found.reason, shapes)
     times = {one.place: one.latency_ms for one in found.operators}
     whole_ms = found.latency_ms
     latency = _by_node(steps, times, whole_ms.value)
-    return _Priced(Costs(latency, macs, whole_ms), True, None, shapes)
+    priced = replace(counted, latency=latency, latency_ms=whole_ms)
+    return _Priced(priced, True, None, shapes)
 
 
 def _by_node(

@@ -27,9 +27,10 @@ class Severity(StrEnum):
 class Cost(Strict):
     """What the operators of a finding cost now: the most that a remedy can win back."""
 
-    of: Literal["latency", "macs", "weight-bytes"]
-    """latency: by the estimate; macs: multiply-accumulates, where there is no estimate;
-    weight-bytes: bytes of the constants they read, where not even those can be counted."""
+    of: Literal["latency", "macs", "elements", "weight-bytes"]
+    """latency: by the estimate. Where there is none, macs: multiply-accumulates; elements: numbers
+    read and written, for operators that multiply nothing; weight-bytes: bytes of the constants they
+    read, where shapes cannot be told."""
     share_fraction: float = Field(ge=0, le=1)
     """Their part of the whole network."""
     latency_ms: Quantity | None = None

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 MOST_ELEMENTS = 2**34
 """Of a tensor that anybody could compute with; more is a mistake or meant badly."""
-_PACKED = {"FLOAT4E2M1": 2, "INT4": 2, "UINT4": 2, "INT2": 4, "UINT2": 4}
-"""Types of which one byte holds several, and how many."""
+_BITS = {
+    **dict.fromkeys(("FLOAT4E2M1", "INT4", "UINT4"), 4),
+    **dict.fromkeys(("FLOAT6E2M3", "FLOAT6E3M2"), 6),
+    **dict.fromkeys(("INT2", "UINT2"), 2),
+}
+"""Types of fewer bits than a byte, which are packed, and how many they have."""
 _HALVES = {"COMPLEX64": 2, "COMPLEX128": 2}
 """Types of which one element is several numbers of its field."""
 
@@ -82,7 +86,7 @@ def tensor_fault(tensor: onnx.TensorProto) -> str | None:
     field = "string_data"
     if name != "STRING":
         field = onnx.helper.tensor_dtype_to_field(tensor.data_type)
-    numbers = -(-wanted // _PACKED.get(name, 1)) * _HALVES.get(name, 1)
+    numbers = -(-wanted // (8 // _BITS.get(name, 8))) * _HALVES.get(name, 1)
     held = len(getattr(tensor, field))
     return None if held == numbers else f"should hold {numbers} numbers and holds {held}"
 
@@ -93,9 +97,9 @@ def size_bytes(data_type: int, elements: int) -> int:
     >>> size_bytes(onnx.TensorProto.FLOAT, 3), size_bytes(onnx.TensorProto.INT4, 3)
     (12, 2)
     """
-    packed = _PACKED.get(onnx.TensorProto.DataType.Name(data_type))
-    if packed is not None:
-        return -(-elements // packed)
+    bits = _BITS.get(onnx.TensorProto.DataType.Name(data_type))
+    if bits is not None:
+        return -(-elements * bits // 8)
     if data_type == onnx.TensorProto.STRING:
         return elements
     return elements * int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)

@@ -148,11 +148,13 @@ class Costs:
     Attributes:
         latency: Parts of the whole latency; empty where there is no estimate.
         macs: Multiply-accumulates; empty where they cannot be counted.
+        elements: Numbers read and written; empty where they cannot be counted.
         latency_ms: Of the whole network.
     """
 
     latency: Mapping[str, float] = field(default_factory=dict)
     macs: Mapping[str, int] = field(default_factory=dict)
+    elements: Mapping[str, int] = field(default_factory=dict)
     latency_ms: Quantity | None = None
 
 
@@ -240,10 +242,12 @@ class Patient:
                 update={key: share * getattr(whole, key) for key in ("value", "low", "high")}
             )
             return Cost(of="latency", share_fraction=share, latency_ms=part)
-        total = sum(self.costs.macs.values())
-        if total:
-            part_macs = sum(self.costs.macs.get(name, 0) * parts.get(name, 1.0) for name in given)
-            return Cost(of="macs", share_fraction=min(part_macs / total, 1.0))
+        macs = _share(self.costs.macs, given, parts)
+        if macs:
+            return Cost(of="macs", share_fraction=macs)
+        elements = _share(self.costs.elements, given, parts)
+        if elements is not None:
+            return Cost(of="elements", share_fraction=elements)
         all_bytes = sum(map(_tensor_bytes, self.main.constants.values()))
         if not all_bytes:
             return None
@@ -299,6 +303,16 @@ def titles(nodes: Iterable[onnx.NodeProto]) -> tuple[str, ...]:
 def option(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """An attribute, or the default."""
     return attribute(node, name, default)
+
+
+def _share(
+    counts: Mapping[str, int], given: Iterable[str], parts: Mapping[str, float]
+) -> float | None:
+    """The part of a sum that some operators have; None where nothing was counted."""
+    total = sum(counts.values())
+    if not total:
+        return None
+    return min(sum(counts.get(name, 0) * parts.get(name, 1.0) for name in given) / total, 1.0)
 
 
 def _tensor_bytes(tensor: onnx.TensorProto) -> int:

@@ -21,6 +21,7 @@ _LONGEST = 80
 _PARTS = {
     "latency": "of the latency",
     "macs": "of the multiply-accumulates",
+    "elements": "of the numbers read and written",
     "weight-bytes": "of the weights' bytes",
 }
 

@@ -478,3 +478,30 @@ def test_the_saved_document_reads_back(tmp_path: Path) -> None:
     edgedistill.save_diagnosis(found, tmp_path / "found.json")
     text = (tmp_path / "found.json").read_text(encoding="utf-8")
     assert type(found).model_validate_json(text) == found
+
+
+def test_quantized_operators_count_as_int8(tmp_path: Path) -> None:
+    net = Net()
+    how = net.constant(0.05), net.constant(128, np.uint8)
+    scales = net.constant(np.full(CHANNELS, 0.01))
+    weight = net.constant(net.weight((CHANNELS, CHANNELS, 3, 3)), np.int8)
+    zeros = net.constant(np.zeros(CHANNELS), np.int8)
+    quantized = net.add("QuantizeLinear", "x", *how)
+    convolution = net.add("QLinearConv", quantized, *how, weight, scales, zeros, *how)
+    model = net.model(net.add("DequantizeLinear", convolution, *how))
+    for target in (BOARD, "host"):
+        found = diagnosis(model, tmp_path, target)
+        assert (found.int8.int8_operators, found.int8.float_operators) == (1, 0)
+        assert found.int8.macs_fraction == 1.0
+        assert [one for one in found.findings if one.severity is not Severity.NOTE] == []
+
+
+def test_a_normal_transformer_block_is_no_finding(tmp_path: Path) -> None:
+    net = Net((1, 1, 32, CHANNELS))
+    tokens = net.pair("x")
+    keys = net.add("Transpose", tokens, perm=[0, 1, 3, 2])
+    scores = net.add("MatMul", tokens, net.pair(keys))
+    weights = net.pair(net.add("Softmax", scores), 1 / 255, zero=0)
+    found = diagnosis(net.model(net.add("MatMul", weights, tokens)), tmp_path)
+    assert found.int8.operators_fraction == 1.0
+    assert [one.code for one in found.findings if one.severity is Severity.HIGH] == []
