@@ -47,6 +47,8 @@ _ROUNDS = 40
 _RUNS = (2, 20)
 _MACS_A_ROUND = 1e9
 """About so many multiply-accumulates are run of each network in a round, within `_RUNS`."""
+_FAR_SLOWER = 1.3
+"""Forms that take so many times as long as the quickest, unpruned, are left out."""
 _CONFIDENCE = 0.95
 _MEASURED_SAMPLES = 8
 
@@ -67,7 +69,7 @@ class ShippedPricing:
     profile: TargetProfile
     runtime: str
     _unpruned: dict[str, bytes] = field(default_factory=dict)
-    """The files of the unpruned network, by form: it takes part in every batch."""
+    """The files of the unpruned network, by form, of the forms that are in the running."""
 
     @property
     def exact(self) -> bool:
@@ -86,8 +88,8 @@ class ShippedPricing:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".work-") as work:
             files = {_UNPRUNED: self._whole(unpruned, Path(work), context)}
             for place, network in enumerate(networks):
-                name = f"{place}"
-                files[name] = self.forms.write(network, Path(work) / name, context)
+                name, forms = f"{place}", self._unpruned.keys()
+                files[name] = self.forms.write(network, Path(work) / name, context, only=forms)
             if self.goal == "target_latency_ms" and self._measured:
                 return self._by_measuring(files, folder, context)
             return self._one_by_one(files)
@@ -97,40 +99,39 @@ class ShippedPricing:
         return self.profile.transport != "none"
 
     def _whole(self, network: Network, work: Path, context: StageContext) -> Mapping[str, Path]:
-        """The unpruned network's files, made once."""
+        """The unpruned network's files, made once; it takes part in every batch."""
         folder = work / _UNPRUNED
         if not self._unpruned:
-            files = self.forms.write(network, folder, context)
-            self._unpruned.update({form: file.read_bytes() for form, file in files.items()})
-            return files
+            found = self._in_the_running(self.forms.write(network, folder, context), work)
+            self._unpruned.update({form: file.read_bytes() for form, file in found.items()})
+            return found
         folder.mkdir()
         found = {form: folder / f"{form}.onnx" for form in self._unpruned}
         for form, content in self._unpruned.items():
             found[form].write_bytes(content)
         return found
 
+    def _in_the_running(self, files: Mapping[str, Path], work: Path) -> Mapping[str, Path]:
+        """The forms that may turn out cheapest: fp32, and what is not far slower unpruned."""
+        if self.goal != "target_latency_ms":
+            form = self.forms.default if self.forms.default in files else FP32
+            return {form: files[form]}
+        if len(files) == 1:
+            return files
+        if not self._measured:
+            return {form: files[form] for form in dict.fromkeys((FP32, self._figure(files)[1]))}
+        folder = work / "race"
+        folder.mkdir()
+        samples = self._measure({_UNPRUNED: files}, folder, StageContext(folder))
+        middles = {form: _middle(samples, f"{_UNPRUNED} {form}") for form in files}
+        far = _FAR_SLOWER * min(middles.values())
+        return {form: file for form, file in files.items() if form == FP32 or middles[form] <= far}
+
     def _by_measuring(
         self, files: Mapping[str, Mapping[str, Path]], folder: Path, context: StageContext
     ) -> Prices:
         """Every form of every network takes its turn in every round."""
-        candidates = tuple(
-            Candidate(name=f"{name} {form}", model=file)
-            for name, forms in files.items()
-            for form, file in forms.items()
-        )
-        least, most = _RUNS
-        macs = max(1, count(files[_UNPRUNED][FP32]).macs)
-        runs = round(min(most, max(least, _MACS_A_ROUND / macs)))
-        split = self.forms.dataset.validation
-        Measuring(
-            candidates=candidates,
-            inputs=split.batch(np.arange(min(_MEASURED_SAMPLES, len(split)))),
-            config=Benchmark(rounds=_ROUNDS, runs_per_round=runs),
-            transport=transport(),
-            device=self.profile.name,
-            runtime=self.forms.runtime,
-        ).run(StageContext(folder, context.seed, context.threads))
-        samples = read_samples(folder)
+        samples = self._measure(files, folder, context)
         form = min(files[_UNPRUNED], key=lambda one: _middle(samples, f"{_UNPRUNED} {one}"))
         reference = f"{_UNPRUNED} {form}"
         return Prices(
@@ -145,6 +146,28 @@ class ShippedPricing:
                 if name != _UNPRUNED
             ),
         )
+
+    def _measure(
+        self, files: Mapping[str, Mapping[str, Path]], folder: Path, context: StageContext
+    ) -> Samples:
+        candidates = tuple(
+            Candidate(name=f"{name} {form}", model=file)
+            for name, forms in files.items()
+            for form, file in forms.items()
+        )
+        least, most = _RUNS
+        macs = max(1, count(next(iter(files[_UNPRUNED].values()))).macs)
+        runs = round(min(most, max(least, _MACS_A_ROUND / macs)))
+        split = self.forms.dataset.validation
+        Measuring(
+            candidates=candidates,
+            inputs=split.batch(np.arange(min(_MEASURED_SAMPLES, len(split)))),
+            config=Benchmark(rounds=_ROUNDS, runs_per_round=runs),
+            transport=transport(),
+            device=self.profile.name,
+            runtime=self.forms.runtime,
+        ).run(StageContext(folder, context.seed, context.threads))
+        return read_samples(folder)
 
     def _one_by_one(self, files: Mapping[str, Mapping[str, Path]]) -> Prices:
         """What is counted or estimated of each file."""
@@ -173,13 +196,12 @@ class ShippedPricing:
                 raise self._no_estimate(str(found[FP32]))
             form = min(known, key=lambda one: known[one].value)
             return known[form], form
-        default = self.forms.runtime.default_precision
-        form = default if default in forms else FP32
+        ((form, file),) = forms.items()
         if self.goal == "max_size_mb":
-            return file_size_mb(forms[form]), form
+            return file_size_mb(file), form
         if engine_of(self.forms.runtime) != "onnxruntime-cpu":
             raise self._no_memory()
-        return peak_memory(forms[form], machine=self.profile.machine), form
+        return peak_memory(file, machine=self.profile.machine), form
 
     def _estimated(self, file: Path) -> Quantity | str:
         """The estimated latency of a file, or why there is none."""

@@ -38,6 +38,7 @@ _CODE = (
     "stages/quantize",
     "app/forms.py",
     "app/pricing.py",
+    "app/variants.py",
 )
 _NOT_READ = ("recover", *GOALS)
 """Keys of the recipe's pruning that the table does not depend on."""
@@ -76,6 +77,7 @@ class WidthRoad:
             code=_CODE,
             make=lambda folders: LeverPricing(
                 network=self.learning.compressed(folders["network"]),
+                dataset=open_dataset(folders["data"]),
                 config=config,
                 pricing=self._pricing(goal, folders),
             ),
@@ -129,13 +131,14 @@ class WidthRoad:
         facts: dict[str, Any] = {
             "export": plain(stages.export),
             "quantize": None if stages.quantize is None else plain(stages.quantize),
-            "scheme": None if runtime.int8 is None else plain(runtime.int8),
+            "schemes": [plain(one) for one in (runtime.int8, *runtime.other_int8) if one],
             "runs_here": runs_here(profile, runtime),
             "file_limits": list(self._file_limits()),
             "runtime": {
                 "provider": runtime.provider,
                 "shapes": runtime.shapes,
                 "threads": runtime.threads,
+                "precisions": list(runtime.precisions),
                 "default_precision": runtime.default_precision,
             },
             "machine": profile.machine,

@@ -86,13 +86,25 @@ def test_a_size_is_that_of_the_file_in_the_targets_default_precision(
 
     found = one.prices(whole, [narrow], tmp_path, StageContext(tmp_path))
 
-    form = one.forms.runtime.default_precision
+    form = one.forms.default
     sizes = {width: forms[form].stat().st_size for width, forms in files.items()}
     assert one.exact
     assert found.unpruned.value == sizes[128] / 1e6
     assert found.networks[0].share == pytest.approx(sizes[64] / sizes[128])
     assert {found.form, found.networks[0].form} == {form}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_candidate_that_may_ship_is_made_of_the_same_network(
+    digits: Dataset, files: dict[int, dict[str, Path]]
+) -> None:
+    one = pricing(digits, "max_size_mb")
+
+    names = [variant.name for variant in one.forms.variants]
+    assert set(files[128]) <= {"fp32", *names}
+    assert {"fp32", one.forms.default} <= set(files[128])
+    sizes = {form: file.stat().st_size for form, file in files[128].items()}
+    assert all(size < sizes["fp32"] for form, size in sizes.items() if form != "fp32")
 
 
 def test_a_memory_is_that_of_the_graph(
@@ -150,10 +162,11 @@ def test_a_latency_on_this_machine_is_measured_and_reached_by_search(
     table.mkdir()
     widths.mkdir()
     config = Prune(target_latency_ms=1.0, priced_networks=1, round_to=128)
-    facts = LeverPricing(whole, config, one).run(StageContext(table)).facts
+    facts = LeverPricing(whole, digits, config, one).run(StageContext(table)).facts
     samples = read_samples(next(table.glob("batch-*")))
     forms = {name.split()[1] for name in samples.sha256}
-    assert forms == {"fp32", "int8"}
+    assert "fp32" in forms
+    assert forms <= {"fp32", *(variant.name for variant in one.forms.variants)}
     assert {name.split()[0] for name in samples.sha256} == {"unpruned", "0"}
     assert not one.exact
 

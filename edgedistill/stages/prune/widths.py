@@ -90,11 +90,14 @@ class LeverPricing:
 
     Attributes:
         network: What is to be pruned.
+        dataset: On whose training samples importance is told where it asks for samples: what
+            cannot be scored cannot be narrowed.
         config: The goal's kind and the limits.
         pricing: Who knows the prices.
     """
 
     network: Network
+    dataset: Dataset
     config: Prune
     pricing: Pricing
 
@@ -105,7 +108,7 @@ class LeverPricing:
             InputError: If a layer to keep does not exist, or there is no way to tell a price.
         """
         torch.set_num_threads(context.threads)
-        found = survey(_whole(self.network), self.network.signature, self.config)
+        found = _surveyed(self.network, self.dataset, self.config)
         require_cuttable(found)
         wanted = probes(found.levers, found.limits, networks=self.config.priced_networks)
         ledger = Ledger(Desk(found, self.network, self.pricing, context))
@@ -141,9 +144,7 @@ class WidthSearch:
             InputError: If the goal cannot be reached; it names the nearest that can.
         """
         torch.set_num_threads(context.threads)
-        signature = self.network.signature
-        samples = Samples(self.dataset.train, self.config.importance_samples, signature)
-        found = survey(_whole(self.network), signature, self.config, samples)
+        found = _surveyed(self.network, self.dataset, self.config)
         desk = Desk(found, self.network, self.pricing, context)
         ledger = Ledger(desk, read_batches(self.table))
         table = len(ledger.batches)
@@ -241,9 +242,11 @@ def _cost(prices: Sequence[Price], unpruned: Quantity) -> Quantity:
     )
 
 
-def _whole(network: Network) -> nn.Module:
-    """A copy in eval mode, all of whose parameters want a gradient, which tracing follows."""
-    return copy.deepcopy(network.module).eval().requires_grad_(requires_grad=True)
+def _surveyed(network: Network, dataset: Dataset, config: Prune) -> Survey:
+    """The levers of a network, of a copy in eval mode whose parameters all want a gradient."""
+    module = copy.deepcopy(network.module).eval().requires_grad_(requires_grad=True)
+    samples = Samples(dataset.train, config.importance_samples, network.signature)
+    return survey(module, network.signature, config, samples)
 
 
 def _reach(desk: Desk, surveys: Sequence[Survey]) -> list[float]:

@@ -114,7 +114,7 @@ def search(
     config = asking(pricing, network, share, **more)
     for name in ("table", "widths"):
         (folder / name).mkdir(parents=True)
-    LeverPricing(network, config, pricing).run(StageContext(folder / "table"))
+    LeverPricing(network, digits, config, pricing).run(StageContext(folder / "table"))
     stage = WidthSearch(network, digits, config, pricing, folder / "table")
     stage.run(StageContext(folder / "widths"))
     return read_searched(folder / "widths")
