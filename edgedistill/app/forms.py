@@ -105,7 +105,7 @@ class Forms:
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The forms beside fp32."""
-        return () if self.quantize is None else variants(self.runtime, self.quantize)
+        return () if self.quantize is None else variants(self.runtime, self.quantize, learned=False)
 
     @property
     def _int8_by_default(self) -> bool:

@@ -116,10 +116,10 @@ def _shipped(search: Pruned, report: Report) -> list[str]:
     if figure is not None:
         share = format_percent(figure.value / search.limit)
         lines.append(f"As it ships: {_cost(figure, search.unit)}, {share} of what was asked.")
-    ships = report.choice.variant or row.precision
-    if ships != search.taken.form:
+    ships = str(report.choice.variant or row.precision)
+    if ships.removesuffix("-tuned") != search.taken.form:
         lines.append(
-            f"**It ships as {told(str(ships))}, but its cost was searched for as "
+            f"**It ships as {told(ships)}, but its cost was searched for as "
             f"{told(search.taken.form)}**: what was asked need not hold. Why it ships so stands "
             "below."
         )
