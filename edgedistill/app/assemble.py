@@ -9,7 +9,7 @@ from edgedistill.app.attempt import is_needed, why_not_made
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
 from edgedistill.app.environment import versions
-from edgedistill.app.latencies import inverse
+from edgedistill.app.latencies import both_ways
 from edgedistill.app.learned import learned, pruned
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.race import Offer
@@ -142,15 +142,7 @@ class _Clerk:
         offers = [Offer("fp32", last), *(Offer(name, row) for name, row in made.items())]
         called = {"fp32": branch.measured_as.get(last.step, last.step)}
         called |= {name: branch.measured_as[name] for name in made}
-
-        order, comparisons = list(called), max(1, len(called) - 1)
-
-        def speedup(one: str, other: str) -> Quantity | None:
-            if order.index(one) < order.index(other):  # so that both ways tell the same
-                turned = speedup(other, one)
-                return None if turned is None else inverse(turned)
-            return self.rows.latencies.speedup(called[one], called[other], comparisons)
-
+        speedup = both_ways(self.rows.latencies, called)
         runtime = self.rows.resolved.runtime(self.rows.target)[1]
         found = choose(
             offers, speedup=speedup, budget=self.budget, default=runtime.default_precision

@@ -18,7 +18,7 @@ from edgedistill.core.report import Choice
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgedistill.app.race import Offer, Speedup
+    from edgedistill.app.race import AnyRunner, Offer, Speedup
     from edgedistill.core.budget import Budget
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.profile import Precision
@@ -69,7 +69,7 @@ def choose(
             step=winner.row.step,
             model=SHIPPED,
             decided=race.decided,
-            reason=_reason(race, out, default) if others else _ALONE,
+            reason=told_race(race, out, default) if others else _ALONE,
             variant=winner.name,
         ),
         reasons={one.name: _why(one, race) for one in keepers} | out,
@@ -81,7 +81,7 @@ def choose(
 _ALONE = "there is no other candidate for this target"
 
 
-def _reason(race: Race, out: Mapping[str, str], default: Precision) -> str:
+def told_race(race: Race[AnyRunner], out: Mapping[str, str], default: Precision) -> str:
     """Why the winner ships, with the comparison that decided it first."""
     lost = [f"{name} {words}" for name, words in out.items()]
     if len(race.runners) == 1:
@@ -89,14 +89,14 @@ def _reason(race: Race, out: Mapping[str, str], default: Precision) -> str:
     return "; ".join([_standing(race, default), *lost])
 
 
-def _standing(race: Race, default: Precision) -> str:
+def _standing(race: Race[AnyRunner], default: Precision) -> str:
     winner, preferred = race.winner, race.runners[0]
     ships = (
         f"the profile's documented default ({default}) ships"
         if winner.precision == default
         else f"{winner.name} ships, which is the next in the order of preference"
     )
-    if not race.timed and preferred.row.latency is None:
+    if not race.timed and preferred.latency is None:
         return (
             f"no latency of {preferred.name} was measured on this device or estimated, so {ships}"
         )
@@ -116,7 +116,7 @@ def _standing(race: Race, default: Precision) -> str:
     return f"{lead}{_compared(race, one, other)}: too close to tell, so {ships}"
 
 
-def _decided(race: Race) -> str:
+def _decided(race: Race[AnyRunner]) -> str:
     """The winner against fp32, or every other against it where it is fp32 itself."""
     winner = race.winner
     others = sorted(
@@ -129,7 +129,7 @@ def _decided(race: Race) -> str:
     return "; ".join([first, *rest])
 
 
-def _compared(race: Race, one: Offer, other: Offer, *, only: str = "") -> str:
+def _compared(race: Race[AnyRunner], one: AnyRunner, other: AnyRunner, *, only: str = "") -> str:
     ratio = race.speedup(one.name, other.name)
     if ratio is None:  # too few rounds are independent of each other
         return f"the rounds do not tell how fast {one.name} is against {other.name}"
@@ -137,12 +137,12 @@ def _compared(race: Race, one: Offer, other: Offer, *, only: str = "") -> str:
     return f"{one.name} is {only}{_written(ratio)} as fast as {other.name} {where}"
 
 
-def _why(one: Offer, race: Race) -> str:
+def _why(one: AnyRunner, race: Race[AnyRunner]) -> str:
     """Why one of those that keep the accuracy ships or does not."""
     winner = race.winner
     if one is winner:
         return "ships" if race.decided else "ships, undecided"
-    if one.row.latency is None or winner.row.latency is None:
+    if one.latency is None or winner.latency is None:
         return f"has no latency that could show it to be faster than {winner.name}"
     if one not in race.timed:
         return f"stands behind {winner.name} in the profile; estimates do not know schemes"

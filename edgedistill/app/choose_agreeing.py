@@ -1,25 +1,24 @@
 """Which candidate of a model without labels ships: a pure function of stored figures.
 
-The fastest of those that agree with the float model ships. Where the measurement cannot tell int8
-from the float model, or there is none, the profile's documented default does.
+The fastest of those that agree with the float model ships (`app.race`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgedistill.core.evidence import Evidence
+from edgedistill.app.choose import SHIPPED, told_race
+from edgedistill.app.race import Race, preference
 from edgedistill.core.quantized import FLOAT, Shipped
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from edgedistill.app.race import Speedup
     from edgedistill.core.evidence import Quantity
-    from edgedistill.core.profile import Runtime
+    from edgedistill.core.profile import Precision
     from edgedistill.core.quantized import AgreementKind, NotMade, QuantizedCandidate
-
-SHIPPED = "model.onnx"
 
 CALLED: dict[AgreementKind, str] = {
     "top-1": "gives the float model's class to",
@@ -46,63 +45,34 @@ def broken_agreement(
 
 
 def choose_agreeing(
-    candidates: Sequence[QuantizedCandidate], not_made: Sequence[NotMade], runtime: Runtime
+    candidates: Sequence[QuantizedCandidate],
+    not_made: Sequence[NotMade],
+    *,
+    speedup: Speedup,
+    default: Precision,
 ) -> Shipped:
-    """Chooses among the float model and its int8 twins.
+    """Chooses among the float model and what was made of it.
 
     Args:
-        candidates: The float model first; the scheme that the profile names first stands before
-            the others.
-        not_made: Twins that could not be made.
-        runtime: The target's, whose default decides where measurement cannot.
+        candidates: The float model first, then the others in the profile's order.
+        not_made: Candidates that could not be made.
+        speedup: How many times as fast the candidate named first is as the one named second.
+        default: The precision that the target's runtime documents as its usual one.
     """
-    twins = [one for one in candidates if one.name != FLOAT]
-    agreeing = [one for one in twins if one.broken is None]
-    if not agreeing:
-        unknown = bool(twins) and all(one.agreement is None for one in twins)
-        return _ship(FLOAT, decided=not unknown, reason=_why_none(twins, not_made))
-    told = [one for one in agreeing if _speedup(one) is not None]
-    if not told:
-        default = agreeing[0].name if runtime.default_precision == "int8" else FLOAT
-        reason = (
-            "no latency was measured on this device and none is estimated, so the profile's "
-            f"documented default ({runtime.default_precision}) ships"
-        )
-        return _ship(default, decided=False, reason=reason)
-    fastest = max(told, key=lambda one: _ratio(one).value)
-    ratio = _ratio(fastest)
-    here = "by the estimates" if ratio.evidence == Evidence.ESTIMATED else "here"
-    text = f"{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
-    left = "".join(f"; {one.name} {one.broken}" for one in twins if one.broken is not None)
-    if ratio.low > 1.0:
-        reason = f"{fastest.name} is {text} as fast as {FLOAT} {here} and agrees with it{left}"
-        return _ship(fastest.name, decided=True, reason=reason)
-    if ratio.high < 1.0:
-        reason = f"no int8 that agrees is faster: {fastest.name} is only {text} as fast as {FLOAT}"
-        return _ship(FLOAT, decided=True, reason=f"{reason} {here}{left}")
-    default = fastest.name if runtime.default_precision == "int8" else FLOAT
-    reason = (
-        f"{fastest.name} is {text} as fast as {FLOAT} {here}: too close to tell, so the profile's "
-        f"documented default ({runtime.default_precision}) ships{left}"
-    )
-    return _ship(default, decided=False, reason=reason)
+    others = [one for one in candidates if one.name != FLOAT]
+    broken = {one.name: one.broken for one in others if one.broken is not None}
+    if len(broken) == len(others):
+        told = not others or any(one.agreement is not None for one in others)
+        return _ship(FLOAT, decided=told, reason=_why_none(broken, not_made))
+    keepers = [one for one in candidates if one.name not in broken]
+    race = Race(preference(keepers, default), speedup)
+    return _ship(race.winner.name, decided=race.decided, reason=told_race(race, broken, default))
 
 
-def _why_none(twins: Sequence[QuantizedCandidate], not_made: Sequence[NotMade]) -> str:
-    if not twins and not not_made:
-        return "this target runs no int8"
-    broken = [f"{one.name} {one.broken}" for one in twins]
-    return "; ".join([*broken, *(f"{one.name} could not be made" for one in not_made)])
-
-
-def _speedup(one: QuantizedCandidate) -> Quantity | None:
-    return None if one.latency is None else one.latency.speedup
-
-
-def _ratio(one: QuantizedCandidate) -> Quantity:
-    speedup = _speedup(one)
-    assert speedup is not None
-    return speedup
+def _why_none(broken: Mapping[str, str], not_made: Sequence[NotMade]) -> str:
+    lost = [f"{name} {words}" for name, words in broken.items()]
+    lost += [f"{one.name} could not be made" for one in not_made]
+    return "; ".join(lost) or "this target runs nothing but fp32"
 
 
 def _ship(name: str, *, decided: bool, reason: str) -> Shipped:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgedistill.app.race import Speedup
     from edgedistill.bench.samples import Samples
     from edgedistill.core.profile import TargetProfile
 
@@ -138,6 +139,26 @@ def reason_of(error: InputError) -> str:
         f"{fault.field}: {fault.problem}" if fault.field else fault.problem
         for fault in error.faults
     )
+
+
+def both_ways(latencies: Latencies, called: Mapping[str, str]) -> Speedup:
+    """Comparisons of candidates with each other, whose intervals hold for all of them at once.
+
+    Seen from either side a comparison tells the same.
+
+    Args:
+        latencies: Where figures come from.
+        called: Candidate to what it is called there.
+    """
+    order, comparisons = list(called), max(1, len(called) - 1)
+
+    def speedup(one: str, other: str) -> Quantity | None:
+        if order.index(one) < order.index(other):
+            turned = speedup(other, one)
+            return None if turned is None else inverse(turned)
+        return latencies.speedup(called[one], called[other], comparisons)
+
+    return speedup
 
 
 def inverse(ratio: Quantity) -> Quantity:

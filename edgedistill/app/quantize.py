@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.app.choose_agreeing import SHIPPED
+from edgedistill.app.choose import SHIPPED
 from edgedistill.app.environment import processors
 from edgedistill.app.given_model import read_model, require_runs
 from edgedistill.app.given_preprocessing import (
@@ -126,7 +126,11 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
         DeviceError: If the device failed.
     """
     _require_numbers(samples, judging_samples, min_agreement)
-    quantizing = {"calibration": calibration, "min_int8_share": _ANY, "methods": list(methods)}
+    quantizing = {
+        "calibration": calibration,
+        "min_int8_share": _MIN_INT8_SHARE,
+        "methods": list(methods),
+    }
     config = Quantize.read(quantizing, file="quantize")
     bench = Benchmark.read({"rounds": rounds, "runs_per_round": runs_per_round}, file="quantize")
     threads = threads or processors()
@@ -163,9 +167,9 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
     )
 
 
-_ANY = 1e-6
-"""How much must run in int8: something. How much it is stands in the report, and what it is worth
-is measured."""
+_MIN_INT8_SHARE = 0.5
+"""How many of the heavy operators must run in int8, else the float model is not worth leaving. How
+many do stands in the report, and what they are worth is measured."""
 
 
 def _run(

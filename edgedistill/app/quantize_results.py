@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.agreement import Agreed
+from edgedistill.app.attempt import why_not_made
 from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
 from edgedistill.app.environment import versions
 from edgedistill.app.given_model import MODEL_FILE
-from edgedistill.app.int8_attempt import made
-from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies
-from edgedistill.app.quantize_road import made_files
+from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, both_ways
+from edgedistill.app.quantize_road import in_words, made_files
 from edgedistill.bench.samples import read_samples
 from edgedistill.core.quantized import (
     FLOAT,
@@ -96,9 +96,9 @@ def assemble_quantized(
         for name, file in files.items()
     )
     not_made = tuple(
-        NotMade(name=name, reason=finished.facts(step)["not_made"])
+        NotMade(name=name, reason=reason)
         for name, step in road.candidates.items()
-        if name not in files
+        if (reason := why_not_made(finished.facts(step))) is not None
     )
     runtime = asked.profile.runtimes[asked.runtime]
     return QuantizeReport(
@@ -123,7 +123,12 @@ def assemble_quantized(
         min_agreement=wishes.min_agreement,
         candidates=candidates,
         not_made=not_made,
-        choice=choose_agreeing(candidates, not_made, runtime),
+        choice=choose_agreeing(
+            candidates,
+            not_made,
+            speedup=both_ways(latencies, {name: name for name in files}),
+            default=runtime.default_precision,
+        ),
         conditions=None if samples is None else samples.conditions,
         notes=_notes(asked, latencies, candidates),
         seed=wishes.seed,
@@ -167,22 +172,22 @@ class _Making:
     wishes: Wishes
 
     def candidate(self, name: str, file: Path, latency: Latency | None) -> QuantizedCandidate:
-        facts = None if name == FLOAT else made(self.finished.facts(self.road.candidates[name]))
+        variant = self.road.variants.get(name)
+        check = self.finished.facts(self.road.candidates[name]).get("check")
         agreed = self.finished.facts(self.road.agreement).get(name)
         found = None if agreed is None else Agreed.read(agreed, file="a step's facts")
         return QuantizedCandidate(
             name=name,
             file=f"{CANDIDATES_FOLDER}/{name}.onnx",
             model_sha256=file_sha256(file),
-            scheme=self.road.schemes.get(name),
+            precision="fp32" if variant is None else variant.step,
+            scheme=None if variant is None else in_words(variant),
             agreement=None if found is None else found.agreement,
             relative_error=None if found is None else found.relative_error,
             broken=None if found is None else self._broken(found),
             latency=latency,
             size_mb=file_size_mb(file),
-            int8=None
-            if facts is None
-            else Int8Check.read(facts["check"], file="facts of quantize"),
+            int8=None if check is None else Int8Check.read(check, file="a step's facts"),
         )
 
     def _broken(self, found: Agreed) -> str | None:

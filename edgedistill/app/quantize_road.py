@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing
+from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing, AgreementJudge, FloatAnswers
+from edgedistill.app.attempt import Attempt
 from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.given_model import MODEL_FILE, Adopting
-from edgedistill.app.int8_attempt import Int8Attempt
 from edgedistill.app.plan import Plan
 from edgedistill.app.reach import runs_here, transport
+from edgedistill.app.variants import variants
 from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.core.evidence import Evidence
-from edgedistill.core.naming import told_apart
 from edgedistill.core.quantized import FLOAT
 from edgedistill.core.strict import plain
 from edgedistill.data.ready import open_ready
+from edgedistill.stages.quantize import DynamicQuantization, HalfPrecision, Quantization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
     from edgedistill.app.given_model import GivenModel
     from edgedistill.app.plan import PlannedStep
-    from edgedistill.core.profile import QuantizationScheme, Runtime, TargetProfile
+    from edgedistill.app.variants import Variant
+    from edgedistill.core.profile import Runtime, TargetProfile
     from edgedistill.core.recipe import Benchmark, Quantize
+    from edgedistill.core.stage import Stage
+    from edgedistill.data.ready import ReadyData
     from edgedistill.data.unlabelled import Unlabelled
 
 _MEASURED_SAMPLES = 8
@@ -41,8 +45,8 @@ class QuantizeRoad:
     samples: PlannedStep
     candidates: Mapping[str, PlannedStep]
     """Name to the step that writes its ONNX file, the float model's first."""
-    schemes: Mapping[str, str]
-    """Name of an int8 candidate to its scheme in words."""
+    variants: Mapping[str, Variant]
+    """Candidate beside the float model to what it is."""
     agreement: PlannedStep
     measurement: PlannedStep | None
     """The step that holds raw latency samples, where the device is at hand."""
@@ -81,16 +85,14 @@ def lay_quantize_road(
     )
     road = _Laying(plan, given, samples, profile, runtime, wishes)
     prepared, adopted = road.samples_step(), road.adopted()
-    candidates, schemes = {FLOAT: adopted}, {}
-    every = () if runtime.int8 is None else (runtime.int8, *runtime.other_int8)
-    labels = told_apart([f"int8-{scheme.label.lower()}" for scheme in every])
-    for name, scheme in zip(labels, every, strict=True):
-        candidates[name] = road.static(name, scheme, prepared, adopted)
-        schemes[name] = _in_words(scheme)
+    made = {variant.name: variant for variant in variants(runtime, wishes.quantize, learned=False)}
+    candidates = {FLOAT: adopted}
+    for name, variant in made.items():
+        candidates[name] = road.variant(variant, prepared, adopted)
     agreement = road.agreement(prepared, candidates)
     away = profile.transport == "none"
     measurement = None if away else road.measurement(prepared, candidates)
-    return QuantizeRoad(plan, prepared, candidates, schemes, agreement, measurement)
+    return QuantizeRoad(plan, prepared, candidates, made, agreement, measurement)
 
 
 @dataclass(frozen=True)
@@ -133,38 +135,44 @@ class _Laying:
             seeded=False,
         )
 
-    def static(
-        self, name: str, scheme: QuantizationScheme, samples: PlannedStep, model: PlannedStep
-    ) -> PlannedStep:
+    def variant(self, variant: Variant, samples: PlannedStep, model: PlannedStep) -> PlannedStep:
+        """A candidate beside the float model; where it cannot be made, its step says why."""
         here = runs_here(self.profile, self.runtime)
-        config = self.wishes.quantize
+        asked = (self.given.agreement_kind, self.wishes.min_agreement)
 
-        def make(folders: Mapping[str, Path]) -> Int8Attempt:
-            return Int8Attempt(
-                model=folders["model"] / MODEL_FILE,
-                data=open_ready(folders["samples"]),
-                config=config,
-                scheme=scheme,
-                runs_here=here,
-                kind=self.given.agreement_kind,
-                min_agreement=self.wishes.min_agreement,
-            )
+        def make(folders: Mapping[str, Path]) -> Attempt:
+            data, float_model = open_ready(folders["samples"]), folders["model"] / MODEL_FILE
+            answers = FloatAnswers(float_model, data.judging, self.wishes.threads)
+            judge = AgreementJudge(answers, *asked) if len(data.judging) else None
+            return Attempt(self._stage(variant, float_model, data, judge), variant.name)
 
         return self.plan.add(
             "quantize",
-            f"quantize: {name}, {config.calibration} calibration",
+            f"quantize: {variant.name}",
             config={
-                "quantize": plain(config),
-                "scheme": plain(scheme),
+                "quantize": plain(self.wishes.quantize),
+                "kind": variant.kind,
+                "scheme": None if variant.scheme is None else plain(variant.scheme),
                 "runs_here": here,
-                "kind": self.given.agreement_kind,
-                "min_agreement": self.wishes.min_agreement,
+                "agreement": list(asked),
             },
             inputs={"samples": samples, "model": model},
-            code=("data", "cost", "stages/quantize", "app/int8_attempt.py", *AGREEMENT_CODE),
+            code=("data", "cost", "stages/quantize", "app/attempt.py", *AGREEMENT_CODE),
             make=make,
             target=self.profile.name,
         )
+
+    def _stage(
+        self, variant: Variant, model: Path, data: ReadyData, judge: AgreementJudge | None
+    ) -> Stage:
+        config, scheme = self.wishes.quantize, variant.scheme
+        here = runs_here(self.profile, self.runtime)
+        if scheme is None:
+            return HalfPrecision(model, data)
+        if variant.kind == "dynamic":
+            share = config.min_int8_share
+            return DynamicQuantization(model, data, share, scheme, runs_here=here)
+        return Quantization(model, data, config, scheme, runs_here=here, judge=judge)
 
     def agreement(self, samples: PlannedStep, candidates: Mapping[str, PlannedStep]) -> PlannedStep:
         here = runs_here(self.profile, self.runtime)
@@ -222,12 +230,15 @@ class _Laying:
         )
 
 
-def _in_words(scheme: QuantizationScheme) -> str:
-    """A static scheme for a person."""
+def in_words(variant: Variant) -> str | None:
+    """How int8 stands for real numbers, for a person; None where nothing is int8."""
+    scheme = variant.scheme
+    if scheme is None:
+        return None
     weights = "a scale per channel" if scheme.per_channel else "a scale per tensor"
     symmetric = ", symmetric activations" if scheme.symmetric_activation else ""
     seven = ", seven-bit weights" if scheme.reduce_range else ""
-    return f"static {scheme.label}, {weights}{symmetric}{seven}"
+    return f"{variant.kind} {scheme.label}, {weights}{symmetric}{seven}"
 
 
 def made_files(

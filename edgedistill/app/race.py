@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from edgedistill.core.evidence import Evidence
 
@@ -27,11 +27,30 @@ if TYPE_CHECKING:
 
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.profile import Precision
-    from edgedistill.core.report import Row
+    from edgedistill.core.report import Latency, Row
 
     Speedup = Callable[[str, str], Quantity | None]
 
 _FROM_INT8: tuple[Precision, ...] = ("int8", "fp16", "fp32")
+
+
+class Runner(Protocol):
+    """A candidate, as far as a race must know it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes with."""
+
+    @property
+    def latency(self) -> Latency | None:
+        """Absent where nothing was measured and nothing can be estimated."""
+
+
+AnyRunner = TypeVar("AnyRunner", bound=Runner)
 
 
 @dataclass(frozen=True)
@@ -46,8 +65,13 @@ class Offer:
         """What it computes with; an offer has a file, so it has one."""
         return self.row.precision or "fp32"
 
+    @property
+    def latency(self) -> Latency | None:
+        """Of its row."""
+        return self.row.latency
 
-def preference(offers: Sequence[Offer], default: Precision) -> tuple[Offer, ...]:
+
+def preference(offers: Sequence[AnyRunner], default: Precision) -> tuple[AnyRunner, ...]:
     """The order in which candidates ship where figures cannot tell: from the default away.
 
     With int8 as the default: the int8 candidates in the profile's order, then fp16, then fp32; with
@@ -58,7 +82,7 @@ def preference(offers: Sequence[Offer], default: Precision) -> tuple[Offer, ...]
 
 
 @dataclass(frozen=True)
-class Race:
+class Race(Generic[AnyRunner]):
     """Candidates against each other.
 
     Attributes:
@@ -68,13 +92,13 @@ class Race:
             estimates; None where there is neither.
     """
 
-    runners: tuple[Offer, ...]
+    runners: tuple[AnyRunner, ...]
     speedup: Speedup
 
     @cached_property
-    def timed(self) -> tuple[Offer, ...]:
+    def timed(self) -> tuple[AnyRunner, ...]:
         """Those that can be compared; none where the preferred one cannot, or stands alone."""
-        timed = [one for one in self.runners if one.row.latency is not None]
+        timed = [one for one in self.runners if one.latency is not None]
         if len(timed) < 2 or timed[0] is not self.runners[0]:
             return ()
         if not self.estimated:
@@ -86,16 +110,16 @@ class Race:
     @cached_property
     def estimated(self) -> bool:
         """Whether the latencies are the cost model's and not measured."""
-        latencies = (one.row.latency for one in self.runners)
+        latencies = (one.latency for one in self.runners)
         return any(one and one.p50_ms.evidence == Evidence.ESTIMATED for one in latencies)
 
     @cached_property
-    def fastest(self) -> Offer:
+    def fastest(self) -> AnyRunner:
         """The one with the least latency, told apart from others or not."""
         return max(self.timed or self.runners[:1], key=self.pace)
 
     @cached_property
-    def close(self) -> tuple[Offer, ...]:
+    def close(self) -> tuple[AnyRunner, ...]:
         """The fastest and those that the figures cannot tell from it, in the order of preference.
 
         None where nothing could be compared.
@@ -107,7 +131,7 @@ class Race:
         )
 
     @property
-    def winner(self) -> Offer:
+    def winner(self) -> AnyRunner:
         """The one that ships."""
         return self.close[0] if self.close else self.runners[0]
 
@@ -116,7 +140,7 @@ class Race:
         """Whether the figures alone say who wins."""
         return len(self.runners) == 1 or len(self.close) == 1
 
-    def pace(self, one: Offer) -> float:
+    def pace(self, one: AnyRunner) -> float:
         """How fast it is against the preferred one, by the ratio of rounds where there is one."""
         first = self.runners[0]
         if one is first:
@@ -124,9 +148,9 @@ class Race:
         ratio = self.speedup(one.name, first.name)
         if ratio is not None:
             return ratio.value
-        assert one.row.latency is not None
-        assert first.row.latency is not None
-        return first.row.latency.p50_ms.value / one.row.latency.p50_ms.value
+        assert one.latency is not None
+        assert first.latency is not None
+        return first.latency.p50_ms.value / one.latency.p50_ms.value
 
 
 def _shown(ratio: Quantity | None) -> bool:

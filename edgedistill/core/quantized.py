@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from edgedistill.core.evidence import Conditions, Quantity
+from edgedistill.core.profile import Precision
 from edgedistill.core.report import Int8Check, Latency
 from edgedistill.core.strict import Strict
 
@@ -62,12 +63,14 @@ class QuantizedCandidate(Strict):
     """One file that could ship."""
 
     name: str
-    """fp32, or what the int8 scheme is called."""
+    """fp32, fp16, or what the int8 candidate is called."""
     file: str
     """Where it lies beside the report."""
+    precision: Precision
+    """What it computes with."""
     model_sha256: str
     scheme: str | None
-    """How int8 stands for real numbers, in words; absent for the float model."""
+    """How int8 stands for real numbers, in words; absent where nothing is int8."""
     agreement: Quantity | None
     """With the float model, on the samples that judge; absent for the float model itself, and where
     it cannot be told."""
@@ -81,7 +84,7 @@ class QuantizedCandidate(Strict):
     estimated."""
     size_mb: Quantity
     int8: Int8Check | None
-    """Absent for the float model."""
+    """Absent where nothing is int8."""
 
 
 class NotMade(Strict):

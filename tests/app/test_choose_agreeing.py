@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
-from edgedistill.catalog.profiles import load
 from edgedistill.core.evidence import Evidence, Quantity, counted
-from edgedistill.core.quantized import FLOAT, NotMade, QuantizedCandidate
+from edgedistill.core.quantized import FLOAT, NotMade, QuantizedCandidate, Shipped
 from edgedistill.core.report import Latency
 
 if TYPE_CHECKING:
-    from edgedistill.core.profile import Runtime
-
-RUNTIME = load("host").runtimes["cpu"]
+    from edgedistill.core.profile import Precision
 
 
 def figure(
@@ -31,76 +28,100 @@ def figure(
 
 
 def candidate(
-    name: str, speedup: Quantity | None = None, *, broken: str | None = None
+    name: str, p50_ms: float | None = 1.0, *, broken: str | None = None, **how: Any
 ) -> QuantizedCandidate:
-    p50 = counted(1.0, "a test")
+    precision = "fp32" if name == FLOAT else "int8"
     return QuantizedCandidate(
         name=name,
         file=f"candidates/{name}.onnx",
+        precision=precision,
         model_sha256="0" * 64,
-        scheme=None if name == FLOAT else "static U8S8",
-        agreement=None,
+        scheme=None,
+        agreement=how.get("agreement", None if name == FLOAT else figure(0.9, 0.8, 1.0)),
         relative_error=None,
         broken=broken,
         latency=None
-        if speedup is None and name != FLOAT
-        else Latency(p50_ms=p50, speedup=speedup, stable=True),
+        if p50_ms is None
+        else Latency(p50_ms=figure(p50_ms, p50_ms, p50_ms, **_evidence(how)), stable=True),
         size_mb=counted(1.0, "a test"),
         int8=None,
     )
 
 
-FP32 = candidate(FLOAT)
+def _evidence(how: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in how.items() if key == "evidence"}
 
 
-def with_default(precision: str) -> Runtime:
-    return RUNTIME.model_copy(update={"default_precision": precision})
+def choose(
+    *candidates: QuantizedCandidate,
+    not_made: tuple[NotMade, ...] = (),
+    default: Precision = "int8",
+    spread: float = 0.01,
+) -> Shipped:
+    """The choice where each comparison is known to within a spread."""
+    times = {one.name: one.latency and one.latency.p50_ms for one in candidates}
+
+    def speedup(one: str, other: str) -> Quantity | None:
+        fast, slow = times[one], times[other]
+        if fast is None or slow is None:
+            return None
+        ratio = slow.value / fast.value
+        return figure(ratio, ratio * (1 - spread), ratio * (1 + spread), evidence=fast.evidence)
+
+    return choose_agreeing(candidates, not_made, speedup=speedup, default=default)
+
+
+FP32 = candidate(FLOAT, 2.0)
 
 
 def test_the_fastest_of_those_that_agree_ships() -> None:
-    slow = candidate("int8-u8s8", figure(1.5, 1.4, 1.6))
-    fast = candidate("int8-s8s8", figure(2.0, 1.9, 2.1))
-    wrong = candidate("int8-u8u8", figure(3.0, 2.9, 3.1), broken="agrees too little")
-    choice = choose_agreeing([FP32, slow, fast, wrong], [], RUNTIME)
-    assert (choice.name, choice.decided) == ("int8-s8s8", True)
+    slow, fast = candidate("int8-U8S8", 1.5), candidate("int8-S8S8", 1.0)
+    wrong = candidate("int8-U8U8", 0.5, broken="agrees too little")
+    choice = choose(FP32, slow, fast, wrong)
+    assert (choice.name, choice.decided) == ("int8-S8S8", True)
     assert "2.00x" in choice.reason
-    assert "int8-u8u8 agrees too little" in choice.reason
+    assert "int8-U8U8 agrees too little" in choice.reason
 
 
 def test_int8_that_is_slower_does_not_ship() -> None:
-    slow = candidate("int8-u8s8", figure(0.8, 0.7, 0.9))
-    choice = choose_agreeing([FP32, slow], [], RUNTIME)
+    choice = choose(FP32, candidate("int8-U8S8", 2.5))
     assert (choice.name, choice.decided) == (FLOAT, True)
-    assert "no int8 that agrees is faster" in choice.reason
+    assert "int8-U8S8 is only 0.80x" in choice.reason
 
 
-@pytest.mark.parametrize(("default", "ships"), [("int8", "int8-u8s8"), ("fp32", FLOAT)])
-@pytest.mark.parametrize("speedup", [figure(1.0, 0.9, 1.1), None], ids=["even", "unknown"])
+@pytest.mark.parametrize(("default", "ships"), [("int8", "int8-U8S8"), ("fp32", FLOAT)])
+@pytest.mark.parametrize("p50_ms", [2.0, None], ids=["even", "unknown"])
 def test_where_nothing_decides_the_documented_default_ships(
-    default: str, ships: str, speedup: Quantity | None
+    default: Precision, ships: str, p50_ms: float | None
 ) -> None:
-    twin = candidate("int8-u8s8", speedup)
-    choice = choose_agreeing([FP32, twin], [], with_default(default))
+    known = candidate(FLOAT, p50_ms)
+    choice = choose(known, candidate("int8-U8S8", p50_ms), default=default)
     assert (choice.name, choice.decided) == (ships, False)
     assert f"documented default ({default})" in choice.reason
 
 
 def test_where_no_twin_agrees_the_float_model_ships_and_says_why() -> None:
-    wrong = candidate("int8-u8s8", figure(3.0, 2.9, 3.1), broken="agrees too little")
-    lost = NotMade(name="int8-s8s8", reason="a promise")
-    choice = choose_agreeing([FP32, wrong], [lost], RUNTIME)
-    assert choice.name == FLOAT
-    assert "int8-u8s8 agrees too little; int8-s8s8 could not be made" in choice.reason
+    wrong = candidate("int8-U8S8", 0.5, broken="agrees too little")
+    choice = choose(FP32, wrong, not_made=(NotMade(name="int8-S8S8", reason="a promise"),))
+    assert (choice.name, choice.decided) == (FLOAT, True)
+    assert "int8-U8S8 agrees too little; int8-S8S8 could not be made" in choice.reason
+
+
+def test_where_no_agreement_is_told_the_float_model_ships_undecided() -> None:
+    unknown = candidate("int8-U8S8", 0.5, broken="cannot be told", agreement=None)
+    choice = choose(FP32, unknown)
+    assert (choice.name, choice.decided) == (FLOAT, False)
 
 
 def test_a_target_without_int8_ships_the_float_model() -> None:
-    choice = choose_agreeing([FP32], [], RUNTIME)
-    assert (choice.name, choice.reason) == (FLOAT, "this target runs no int8")
+    choice = choose(FP32)
+    assert (choice.name, choice.reason) == (FLOAT, "this target runs nothing but fp32")
 
 
 def test_estimates_say_that_they_are() -> None:
-    twin = candidate("int8-u8s8", figure(2.0, 1.5, 2.5, Evidence.ESTIMATED))
-    assert "by the estimates" in choose_agreeing([FP32, twin], [], RUNTIME).reason
+    told = {"evidence": Evidence.ESTIMATED}
+    choice = choose(candidate(FLOAT, 2.0, **told), candidate("int8-U8S8", 1.0, **told))
+    assert "by the estimates" in choice.reason
 
 
 @pytest.mark.parametrize(

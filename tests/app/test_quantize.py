@@ -139,9 +139,9 @@ def test_a_run_leaves_what_ships_the_candidates_and_a_report(finished: QuantizeR
     )
     assert report == finished.report
     made = [one.name for one in report.candidates]
-    assert made[:2] == ["fp32", "int8-u8s8"]
+    assert made[:2] == ["fp32", "int8-U8S8"]
     left_out = [one.name for one in report.not_made]
-    assert {*made[2:], *left_out} == {"int8-u8u8", "int8-s8s8"}  # the profile's further schemes
+    assert {*made[2:], *left_out} == {"int8-U8U8", "int8-S8S8", "int8-dynamic"}
     for one in report.candidates:
         assert file_sha256(finished.folder / one.file) == one.model_sha256
         assert one.latency is not None
@@ -160,7 +160,7 @@ def test_the_agreement_is_what_the_two_files_say(
         np.concatenate([session.run(None, {"input": one[None]})[0] for one in inputs]).argmax(1)
         for session in (
             onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-            for file in (network, finished.folder / "candidates" / "int8-u8s8.onnx")
+            for file in (network, finished.folder / "candidates" / "int8-U8S8.onnx")
         )
     ]
     found = finished.report.candidates[1].agreement
@@ -190,7 +190,7 @@ def test_what_the_model_declares_needs_no_flags(
         tmp_path / "declared.onnx", digits, out=tmp_path / "run", methods=(), **QUICK
     )
     assert run.report.preprocessing_from == "model"
-    kept = onnx.load_model(tmp_path / "run" / "candidates" / "int8-u8s8.onnx").metadata_props
+    kept = onnx.load_model(tmp_path / "run" / "candidates" / "int8-U8S8.onnx").metadata_props
     assert [entry.key for entry in kept] == [METADATA_KEY]
     other = edgedistill.quantize(
         tmp_path / "declared.onnx",

@@ -33,6 +33,7 @@ def figure(value: float, low: float, high: float) -> Quantity:
 FP32 = QuantizedCandidate(
     name="fp32",
     file="candidates/fp32.onnx",
+    precision="fp32",
     model_sha256="0" * 64,
     scheme=None,
     agreement=None,
@@ -45,6 +46,7 @@ FP32 = QuantizedCandidate(
 INT8 = QuantizedCandidate(
     name="int8-u8s8",
     file="candidates/int8-u8s8.onnx",
+    precision="int8",
     model_sha256="1" * 64,
     scheme="static U8S8, a scale per channel",
     agreement=figure(0.995, 0.98, 1.0),
