@@ -11,24 +11,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgedistill.core.attempts import Attempt, Attempts
-    from edgedistill.core.report import Row
+    from edgedistill.core.report import Int8Check
 
 
-def attempt_sections(rows: Iterable[Row]) -> list[str]:
-    """The ways that were tried for each int8 model; nothing where there was nobody to judge."""
+def attempt_sections(checks: Iterable[tuple[str, Int8Check | None]]) -> list[str]:
+    """The ways that were tried for each int8 model, where plain int8 was not enough.
+
+    Args:
+        checks: What a model is called, and what is known of it where it is in int8.
+    """
     sections = []
-    for row in rows:
-        if row.int8 is not None and row.int8.attempts is not None:
-            sections += _section(row.variant or row.step, row.int8.attempts)
+    for name, check in checks:
+        if check is not None and check.attempts is not None and len(check.attempts.tried) > 1:
+            sections += _section(name, check.attempts)
     return sections
 
 
-def _section(step: str, attempts: Attempts) -> list[str]:
+def _section(name: str, attempts: Attempts) -> list[str]:
     figure = attempts.figure_is[:1].upper() + attempts.figure_is[1:]
     head = ("Tried", told(figure), "Gain", "Distance", "Limits", "Kept")
     ended = "every limit is kept" if attempts.broken is None else f"it {told(attempts.broken)}"
     lines = [
-        f"## How the accuracy of {told(step)} was kept",
+        f"## What was tried to keep the accuracy of {told(name)}",
         table(head, (_row(one) for one in attempts.tried)),
         f"Each way builds on those kept before it, until every limit is kept; in the end {ended}. "
         "Distance is the root mean square of the difference from the float model's outputs, over "

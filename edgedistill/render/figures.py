@@ -81,7 +81,10 @@ def coverage(check: Int8Check | None) -> str:
     if check is None:
         return ABSENT
     heavy = check.int8_operators + check.float_operators
-    return f"{check.int8_operators} of {heavy} heavy operators, {check.scheme}, {check.verified}"
+    share = check.int8_mac_share
+    work = "" if share is None or share == 1.0 else f" ({100 * share:.3g} % of the work)"
+    counted = f"{check.int8_operators} of {heavy} heavy operators{work}"
+    return f"{counted}, {check.scheme}, {check.verified}"
 
 
 def evidence(figure: Quantity | None) -> str:

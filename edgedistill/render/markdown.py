@@ -17,6 +17,8 @@ from edgedistill.render.pareto import PARETO_FILE
 from edgedistill.render.pruning import pruning_sections
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Check, Verdict
@@ -37,7 +39,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *_choice(report),
         *candidate_sections(report),
         *_int8(report),
-        *attempt_sections(report.rows),
+        *attempt_sections((row.variant or row.step, row.int8) for row in _int8_rows(report)),
         *_conditions(report),
         *_notes(report),
         *_provenance(report),
@@ -223,10 +225,14 @@ def _choice(report: Report) -> list[str]:
     ]
 
 
+def _int8_rows(report: Report) -> Sequence[Row]:
+    """Every candidate that was made; of a report without them the waterfall."""
+    return [one.row for one in report.candidates if one.row is not None] or report.rows
+
+
 def _int8(report: Report) -> list[str]:
     lines = []
-    made = [one.row for one in report.candidates if one.row is not None]
-    for row in made or report.rows:
+    for row in _int8_rows(report):
         if row.int8 is not None:
             lines.append(f"- {told(row.variant or row.step)}: {told(figures.coverage(row.int8))}")
             lines += [f"  - stayed in float: {told(name)}" for name in row.int8.float_names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.render import columns, figures
+from edgedistill.render.attempts import attempt_sections
 from edgedistill.render.escaping import table, told
 from edgedistill.units import format_percent
 
@@ -63,6 +64,7 @@ def quantize_markdown(report: QuantizeReport) -> str:
         "error is the root mean square of the difference from the float outputs over that of their "
         "spread.",
         *_schemes(report),
+        *attempt_sections((one.name, one.int8) for one in report.candidates),
         "## Samples",
         _samples(report),
         *_preprocessing(report),

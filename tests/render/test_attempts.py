@@ -6,9 +6,9 @@ from edgedistill.core.attempts import Attempt, Attempts, FallenBack
 from edgedistill.render.attempts import attempt_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from edgedistill.core.report import Report, Row
+    from edgedistill.core.report import Int8Check, Report
 
 
 def _attempts(*, broken: str | None = None, name: str = "Conv stem") -> Attempts:
@@ -49,21 +49,16 @@ def _attempts(*, broken: str | None = None, name: str = "Conv stem") -> Attempts
     )
 
 
-def _rows(report: Report, attempts: Attempts) -> tuple[Row, ...]:
-    return tuple(
-        row
-        if row.int8 is None
-        else row.model_copy(
-            update={"int8": row.int8.model_copy(update={"attempts": attempts})},
-        )
-        for row in report.rows
-    )
+def _checks(report: Report, attempts: Attempts) -> Iterator[tuple[str, Int8Check | None]]:
+    for row in report.rows:
+        with_them = {"attempts": attempts}
+        yield row.step, row.int8 and row.int8.model_copy(update=with_them)
 
 
 def test_every_way_has_its_line_with_figure_gain_and_fate(
     make_report: Callable[..., Report],
 ) -> None:
-    page = "\n\n".join(attempt_sections(_rows(make_report(), _attempts())))
+    page = "\n\n".join(attempt_sections(_checks(make_report(), _attempts())))
     lines = [line for line in page.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[0] == ["Tried", "Accuracy", "Gain", "Distance", "Limits", "Kept"]
@@ -79,15 +74,21 @@ def test_every_way_has_its_line_with_figure_gain_and_fate(
 
 def test_a_limit_that_is_broken_in_the_end_is_named(make_report: Callable[..., Report]) -> None:
     attempts = _attempts(broken="loses 4.00 % against the teacher")
-    page = "\n\n".join(attempt_sections(_rows(make_report(), attempts)))
+    page = "\n\n".join(attempt_sections(_checks(make_report(), attempts)))
     assert "in the end it loses 4.00 % against the teacher" in page
 
 
 def test_names_from_a_model_stay_text(make_report: Callable[..., Report]) -> None:
-    page = "\n\n".join(attempt_sections(_rows(make_report(), _attempts(name="<b>|x"))))
+    page = "\n\n".join(attempt_sections(_checks(make_report(), _attempts(name="<b>|x"))))
     assert "<b>" not in page
     assert "|x" not in page.replace("\\|x", "")
 
 
+def test_plain_int8_that_holds_at_once_has_no_section(make_report: Callable[..., Report]) -> None:
+    attempts = _attempts()
+    plain = attempts.model_copy(update={"tried": attempts.tried[:1]})
+    assert attempt_sections(_checks(make_report(), plain)) == []
+
+
 def test_where_nothing_was_judged_there_is_no_section(make_report: Callable[..., Report]) -> None:
-    assert attempt_sections(make_report().rows) == []
+    assert attempt_sections((row.step, row.int8) for row in make_report().rows) == []
