@@ -1,8 +1,8 @@
 """Drafts of an int8 model: which ways are taken together, and the workshop that builds them.
 
 What a draft shares with another is made once: the prepared float graph for the same preparations,
-the ranges for the same graph and method of calibration, the rounding for all that differ in what
-fell back only.
+and the ranges for the same graph and method of calibration. Corrections are made anew for each:
+they make up for what the operators before lose, and those that fell back lose nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import onnx
 
 from edgedistill.stages.quantize.calibration import calibrate
 from edgedistill.stages.quantize.clips import Levels
-from edgedistill.stages.quantize.learned import carry, learned_constants
 from edgedistill.stages.quantize.placement import place
 from edgedistill.stages.quantize.ranges import Settings
 from edgedistill.stages.quantize.techniques import CORRECTIONS, PREPARATIONS
 from edgedistill.stages.quantize.transform import quantize, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from edgedistill.core.attempts import Technique
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from edgedistill.core.recipe import CalibrationMethodName
     from edgedistill.core.stage import StageContext
     from edgedistill.stages.quantize.calibration import CalibrationSet
-    from edgedistill.stages.quantize.learned import Constant
 
 DRAFT = "draft.onnx"
 
@@ -80,17 +77,13 @@ class Workshop:
     _ranges: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Any] = field(
         default_factory=dict
     )
-    _rounded: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Mapping[str, Constant]] = (
-        field(default_factory=dict)
-    )
 
     def build(self, draft: Draft) -> onnx.ModelProto:
         """The QDQ model, tidy."""
         model = self._quantized(draft)
-        if "rounding" in draft.techniques:
-            model = self._with_rounding(draft, model)
-        if "bias-correction" in draft.techniques:
-            model = self._corrected("bias-correction", draft, model)
+        prepared = onnx.load_model(self.float_graph(draft))
+        for name in (one for one in CORRECTIONS if one in draft.techniques):
+            model = CORRECTIONS[name](prepared, model, self.samples, self.context)
         return tidy(model, self.source)
 
     def write(self, draft: Draft) -> Path:
@@ -143,17 +136,3 @@ class Workshop:
         graph = onnx.load_model(prepared).graph
         placement = place(graph, floating=draft.floating, wide=draft.wide)
         return quantize(prepared, self.ranges(draft), placement, self.scheme)
-
-    def _corrected(self, name: Technique, draft: Draft, model: onnx.ModelProto) -> onnx.ModelProto:
-        prepared = onnx.load_model(self.float_graph(draft))
-        return CORRECTIONS[name](prepared, model, self.samples, self.context)
-
-    def _with_rounding(self, draft: Draft, model: onnx.ModelProto) -> onnx.ModelProto:
-        """Takes the constants that were learned with every operator in int8."""
-        key = (draft.preparations, draft.calibration)
-        if key not in self._rounded:
-            whole = self._quantized(Draft(draft.calibration, draft.techniques))
-            learned = self._corrected("rounding", draft, whole)
-            self._rounded[key] = learned_constants(whole, learned)
-        carry(self._rounded[key], model)
-        return model

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from edgedistill.stages.quantize.drafts import Draft, Workshop
 
 GIVEN_BACK = 8
-"""How many operators are tried in int8 again: each costs a pass over the samples that decide."""
+"""How many operators are tried in int8 again: each costs a pass over the samples that decide, and
+the corrections that were kept, which are made anew."""
 
 
 @dataclass(frozen=True)

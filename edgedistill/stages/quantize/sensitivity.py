@@ -42,7 +42,7 @@ their number: a second each for the 54 of a ResNet-50."""
 def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
     """The distance of the outputs when only one heavy operator is quantized, by its node's name.
 
-    Biases are not corrected here: that would take a pass over all samples for each operator.
+    Nothing is corrected here: that would take passes over all samples for each operator.
 
     Args:
         workshop: Builds the drafts.
@@ -61,7 +61,7 @@ def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
         for name in names:
             alone = replace(
                 draft,
-                techniques=draft.techniques - {"bias-correction"},
+                techniques=frozenset(draft.preparations),
                 floating=draft.floating | (set(names) - {name}),
             )
             found[name] = answers.distance(workshop.write(alone))
