@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.stages.quantize.averages import name_global_averages
-from edgedistill.stages.quantize.masks import raise_masks
 from edgedistill.stages.quantize.pairs import drop_unused
 from edgedistill.stages.quantize.products import take_biases_along
 from edgedistill.stages.quantize.stems import fit_first_convolutions, fold_pads
@@ -28,7 +27,6 @@ def arrange(graph: onnx.GraphProto, scheme: QuantizationScheme) -> None:
     """
     fold_pads(graph)
     name_global_averages(graph)
-    raise_masks(graph)
     if not scheme.symmetric_activation:
         fit_first_convolutions(graph)
         take_biases_along(graph)

@@ -12,6 +12,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgedistill.cost import opset
 from edgedistill.stages.quantize.arranging import arrange
+from edgedistill.stages.quantize.masks import raise_masks
 from edgedistill.stages.quantize.pairs import (
     drop_unused,
     free_outputs,
@@ -40,7 +41,8 @@ def prepare(model: onnx.ModelProto, folder: Path, scheme: QuantizationScheme | N
     Args:
         model: The float model; it is not changed.
         folder: Where to write.
-        scheme: Where it is given, the graph is also arranged for it, see `arranging`.
+        scheme: Where it is given, the graph is also arranged for static int8 in it, see
+            `arranging`.
 
     Returns:
         The file.
@@ -59,6 +61,7 @@ def prepare(model: onnx.ModelProto, folder: Path, scheme: QuantizationScheme | N
     )
     ready = onnx.load_model(prepared)
     _name_nodes(ready.graph)
+    raise_masks(ready.graph)
     if scheme is not None:
         arrange(ready.graph, scheme)
     onnx.save_model(ready, prepared)

@@ -10,6 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgedistill.stages.quantize.arranging import arrange
+from edgedistill.stages.quantize.masks import raise_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ def answers(model: onnx.ModelProto, sample: np.ndarray) -> np.ndarray:
 def arranged(model: onnx.ModelProto, scheme: QuantizationScheme) -> onnx.ModelProto:
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
+    raise_masks(changed.graph)
     arrange(changed.graph, scheme)
     onnx.checker.check_model(changed, full_check=True)
     return changed
