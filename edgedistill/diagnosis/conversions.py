@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from edgedistill.diagnosis.anatomy import Anatomy, Patient
+    from edgedistill.diagnosis.anatomy import Anatomy
+    from edgedistill.diagnosis.patient import Patient
 
 _CLIPS = ("Relu", "Clip", "LeakyRelu")
 _INT8_CAPABLE = frozenset(

@@ -16,7 +16,8 @@ from edgedistill.diagnosis.judging import by_cost
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgedistill.diagnosis.anatomy import Anatomy, Patient
+    from edgedistill.diagnosis.anatomy import Anatomy
+    from edgedistill.diagnosis.patient import Patient
 
 _HAS_KERNEL = frozenset({"Conv", "Gemm", "MatMul"})
 """Heavy operators that ONNX Runtime replaces by an int8 kernel between conversions

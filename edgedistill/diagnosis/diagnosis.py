@@ -16,7 +16,7 @@ from edgedistill.diagnosis.weights import weight_findings
 
 if TYPE_CHECKING:
     from edgedistill.core.findings import Finding
-    from edgedistill.diagnosis.anatomy import Patient
+    from edgedistill.diagnosis.patient import Patient
 
 _CHECKS = (
     runtime_findings,

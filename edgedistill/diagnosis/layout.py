@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from edgedistill.diagnosis.anatomy import Patient
+    from edgedistill.diagnosis.patient import Patient
 
 _BLOCK = 8
 """Channels that the narrowest vector kernels of MLAS take at once (float NCHWc on AVX2: 8, on

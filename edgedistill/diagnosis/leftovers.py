@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from edgedistill.diagnosis.anatomy import Anatomy, Patient
+    from edgedistill.diagnosis.anatomy import Anatomy
+    from edgedistill.diagnosis.patient import Patient
 
 _LEAST_BYTES = 1024
 """What is smaller is not worth a word."""

@@ -15,7 +15,7 @@ from edgedistill.units import bytes_to_mb
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgedistill.diagnosis.anatomy import Patient
+    from edgedistill.diagnosis.patient import Patient
 
 _KNOWN_DOMAINS = {
     *STANDARD,

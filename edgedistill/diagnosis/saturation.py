@@ -20,7 +20,8 @@ from edgedistill.diagnosis.anatomy import option, title
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgedistill.diagnosis.anatomy import Anatomy, Patient
+    from edgedistill.diagnosis.anatomy import Anatomy
+    from edgedistill.diagnosis.patient import Patient
 
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _PLACES = {

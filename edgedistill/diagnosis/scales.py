@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from edgedistill.diagnosis.anatomy import Anatomy, Patient, Quantizer
+    from edgedistill.diagnosis.anatomy import Anatomy, Quantizer
+    from edgedistill.diagnosis.patient import Patient
 
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 _SPREAD = 100.0

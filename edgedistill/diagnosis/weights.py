@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from edgedistill.diagnosis.anatomy import Patient
+    from edgedistill.diagnosis.patient import Patient
 
 _MANY = 0.25
 """Share of dead filters from which on it is worth pruning at once."""

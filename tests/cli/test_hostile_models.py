@@ -444,7 +444,7 @@ def test_a_graph_that_grows_beyond_all_memory_is_not_run(operator: str, tmp_path
     path.write_bytes(net.model(net.add("Add", net.convolution("x"), largest)).SerializeToString())
     edgedistill.doctor(path, target="host")  # in a process of its own, within its bounds
     with pytest.raises(InputError, match="larger than the memory it would run in"):
-        edgedistill.benchmark(path, rounds=1)
+        edgedistill.benchmark(path)
 
 
 def test_names_that_steer_a_terminal_are_shown_without_what_steers(tmp_path: Path) -> None:
@@ -459,7 +459,6 @@ def test_names_that_steer_a_terminal_are_shown_without_what_steers(tmp_path: Pat
     options = [str(path), "--target", TARGET, "--json", str(saved)]
     ended = CliRunner().invoke(root, ["doctor", *options], catch_exceptions=False)
     assert ended.exit_code == 0
-    assert "<script>" not in ended.output or "\x1b" not in ended.output
     assert all(line.isprintable() for line in ended.output.splitlines())
     assert "\x1b" not in saved.read_text(encoding="utf-8")
 
