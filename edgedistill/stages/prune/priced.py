@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgedistill.stages.prune.knapsack import front
-from edgedistill.stages.prune.table import allowed_widths, options
+from edgedistill.stages.prune.table import GRIDS, allowed_widths, narrowest_on, options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 WINDOW = 0.9
 """A cost between this share of what was asked and what was asked has reached it."""
-GRIDS = (1, 2)
-"""Widths are multiples of so many steps of a lever."""
 ROUNDS = 4
 """At most so often each path is asked for the goal."""
 FILLING = 2
@@ -93,23 +91,28 @@ class PricedSearch:
         return share <= self.goal
 
     def _reachable(self) -> bool:
-        narrowest = self.ledger.desk.found.narrowest
-        if not self._fits(self.ledger.shares[narrowest]) and not self.ledger.desk.pricing.exact:
-            self.ledger.ask([narrowest])  # noise must not decide that a goal is out of reach
-        return self._fits(self.ledger.shares[narrowest])
+        """Whether any network is within the goal; noise must not decide that none is."""
+        shares = self.ledger.shares
+        if not any(map(self._fits, shares.values())) and not self.ledger.desk.pricing.exact:
+            self.ledger.ask([min(shares, key=lambda widths: shares[widths])])
+        return any(map(self._fits, self.ledger.shares.values()))
 
     def _path(self, every: int) -> tuple[Widths, ...]:
         """Networks worth trying on one grid, from the narrowest to the whole one."""
         found = self.ledger.desk.found
         parts = options(found.levers, found.limits, self.ledger.shares, every=every)
         choices = [choice.widths for choice in front(parts)]
-        return tuple(dict.fromkeys((found.narrowest, *choices, found.whole)))
+        start = narrowest_on(found.levers, found.limits, every)
+        return tuple(dict.fromkeys((start, *choices, found.whole)))
 
     def _next_on(self, path: Sequence[Widths]) -> list[Widths]:
         """The networks of the path to ask for next; none where the goal is near or hemmed in."""
         shares = self.ledger.shares | {path[-1]: 1.0}
         priced = [at for at, widths in enumerate(path) if widths in shares]
-        low = max(at for at in priced if self._fits(shares[path[at]]))
+        fitting = [at for at in priced if self._fits(shares[path[at]])]
+        if not fitting:
+            return []  # on this grid the goal is out of reach
+        low = max(fitting)
         above = [at for at in priced if at > low]
         high = min(above)
         if high - low < 2 or shares[path[low]] >= _NEAR * self.goal:

@@ -16,10 +16,26 @@ if TYPE_CHECKING:
     from edgedistill.stages.prune.search import Widths
 
 
+GRIDS = (1, 2)
+"""Widths are searched on multiples of so many steps of a lever, side by side."""
+
+
 def allowed_widths(lever: Lever, limits: Limits) -> tuple[int, ...]:
     """The widths that a lever may have, the narrowest first: multiples of its step, and its own."""
     multiples = range(lever.narrowest(limits), lever.units, lever.step)
     return (*multiples, lever.units)
+
+
+def narrowest_on(levers: Sequence[Lever], limits: Limits, every: int) -> Widths:
+    """The smallest network whose widths are multiples of so many steps, where they are narrowed."""
+    return tuple(
+        min(
+            width
+            for width in allowed_widths(lever, limits)
+            if width % (every * lever.step) == 0 or width == lever.units
+        )
+        for lever in levers
+    )
 
 
 def probes(levers: Sequence[Lever], limits: Limits, *, networks: int) -> tuple[Widths, ...]:

@@ -26,7 +26,7 @@ from edgedistill.stages.prune.macs import count_macs, count_parameters
 from edgedistill.stages.prune.priced import STEPS, PricedSearch
 from edgedistill.stages.prune.samples import Samples
 from edgedistill.stages.prune.survey import require_cuttable, survey
-from edgedistill.stages.prune.table import probes
+from edgedistill.stages.prune.table import GRIDS, narrowest_on, probes
 from edgedistill.stages.prune.unreachable import unreachable
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class LeverPricing:
         require_cuttable(found)
         wanted = probes(found.levers, found.limits, networks=self.config.priced_networks)
         ledger = Ledger(Desk(found, self.network, self.pricing, context))
-        asked = list(dict.fromkeys((found.narrowest, *wanted)))
+        asked = list(dict.fromkeys((*_narrowest(found), *wanted)))
         ledger.ask(asked)
         ledger.keep()
         return StageResult(facts={"networks": len(asked), "unpruned": plain(ledger.unpruned)})
@@ -249,13 +249,20 @@ def _surveyed(network: Network, dataset: Dataset, config: Prune) -> Survey:
     return survey(module, network.signature, config, samples)
 
 
+def _narrowest(found: Survey) -> tuple[Widths, ...]:
+    """The smallest network on each grid: kernels may run the coarser one quicker."""
+    return tuple(narrowest_on(found.levers, found.limits, every) for every in GRIDS)
+
+
 def _reach(desk: Desk, surveys: Sequence[Survey]) -> list[float]:
-    """The price of the narrowest network of each survey."""
+    """The least price of the narrowest networks of each survey."""
     folder = desk.context.folder / "reach"
     folder.mkdir()
     narrow = [
-        Desk(one, desk.unpruned, desk.pricing, desk.context).network(one.narrowest)
+        Desk(one, desk.unpruned, desk.pricing, desk.context).network(widths)
         for one in surveys
+        for widths in _narrowest(one)
     ]
     prices = desk.pricing.prices(desk.unpruned, narrow, folder, desk.context)
-    return [price.share for price in prices.networks]
+    shares = [price.share for price in prices.networks]
+    return [min(shares[at : at + len(GRIDS)]) for at in range(0, len(shares), len(GRIDS))]

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from edgedistill.stages.prune.levers import Lever, Limits
 from edgedistill.stages.prune.search import kept_shares, lever_weights
-from edgedistill.stages.prune.table import allowed_widths, filled, options, probes, repaired
+from edgedistill.stages.prune.table import (
+    allowed_widths,
+    filled,
+    narrowest_on,
+    options,
+    probes,
+    repaired,
+)
 
 LIMITS = Limits(max_channel_ratio=0.9)
 POINTS = st.dictionaries(st.integers(1, 64), st.floats(0.01, 2), min_size=1, max_size=12)
@@ -65,6 +72,13 @@ def test_allowed_widths_are_multiples_and_the_whole(
     units: int, step: int, widths: tuple[int, ...]
 ) -> None:
     assert allowed_widths(lever(units, step=step), LIMITS) == widths
+
+
+def test_the_narrowest_network_of_a_grid_keeps_to_it() -> None:
+    levers = [lever(32, step=4), lever(12, step=4), lever(6, step=4)]
+
+    assert narrowest_on(levers, LIMITS, 1) == (4, 4, 4)
+    assert narrowest_on(levers, LIMITS, 2) == (8, 8, 6)
 
 
 def test_each_lever_is_probed_alone_from_its_narrowest_on() -> None:
