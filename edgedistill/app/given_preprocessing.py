@@ -32,16 +32,21 @@ _FLAGS = {
 """Key of a preprocessing to what it is called in an error, and how to give it."""
 
 
-def picture_preprocessing(model: Path, given: Mapping[str, Any]) -> tuple[Preprocessing, Origin]:
+def picture_preprocessing(
+    model: Path, given: Mapping[str, Any], *, whole: bool = False
+) -> tuple[Preprocessing, Origin]:
     """What is done to a picture, and who said so.
 
     Args:
         model: The ONNX file, whose metadata may declare it.
         given: Keys of a preprocessing that the caller declares.
+        whole: Whether these are all, so that the model is not asked.
 
     Raises:
         InputError: If a key is declared nowhere, naming the flag for each.
     """
+    if whole and given["kind"] == "image":
+        return Preprocessing.read(given, file="preprocessing"), "given"
     declared = read_preprocessing(model)
     if declared is not None and declared.kind != "image":
         if not given:

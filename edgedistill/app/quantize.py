@@ -226,11 +226,12 @@ def _preprocessing(
     inputs: int,
 ) -> tuple[Preprocessing | None, Any]:
     """What is done to the samples, and who said so; nothing where they are arrays."""
+    whole = isinstance(given, Preprocessing)
     keys = plain(given) if isinstance(given, Preprocessing) else dict(given or {})
     if found.kind == "pictures":
         if inputs > 1:
             raise InputError(several_inputs(model, inputs))
-        return picture_preprocessing(model, keys)
+        return picture_preprocessing(model, keys, whole=whole)
     if keys:
         raise InputError(
             Fault(

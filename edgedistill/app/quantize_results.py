@@ -234,6 +234,12 @@ def _notes(
             f"Only {judging} samples were left to judge, so the intervals of the agreement are "
             "wide. Give more samples to narrow them."
         )
+    attempts = [one.int8.attempts for one in candidates if one.int8 is not None]
+    if any(each is not None and len(each.tried) > 1 for each in attempts):
+        notes.append(
+            "Where plain int8 did not agree enough, ways of keeping the agreement were chosen on "
+            "the samples that judge, which makes its figure a little too good."
+        )
     if asked.samples.found.others:
         notes.append(f"{asked.samples.found.others} files of other kinds were left alone.")
     if asked.preprocessing_from == "given over model":

@@ -28,11 +28,12 @@ def attempt_sections(checks: Iterable[tuple[str, Int8Check | None]]) -> list[str
 
 
 def _section(name: str, attempts: Attempts) -> list[str]:
+    kept = attempts.figure_is.partition(" ")[0]  # accuracy, or agreement
     figure = attempts.figure_is[:1].upper() + attempts.figure_is[1:]
     head = ("Tried", told(figure), "Gain", "Distance", "Limits", "Kept")
     ended = "every limit is kept" if attempts.broken is None else f"it {told(attempts.broken)}"
     lines = [
-        f"## What was tried to keep the accuracy of {told(name)}",
+        f"## What was tried to keep the {told(kept)} of {told(name)}",
         table(head, (_row(one) for one in attempts.tried)),
         f"Each way builds on those kept before it, until every limit is kept; in the end {ended}. "
         "Distance is the root mean square of the difference from the float model's outputs, over "

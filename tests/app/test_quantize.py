@@ -216,6 +216,23 @@ def test_preprocessing_is_asked_for_and_never_guessed(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_whole_preprocessing_may_say_that_pictures_have_the_size(
+    network: Path, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for place, pixels in enumerate(load_digits().images[:30]):
+        Image.fromarray((pixels * 15.9).astype(np.uint8)).save(pictures / f"{place}.png")
+    said = PIXELS.model_copy(update={"resize": None})
+    run = edgedistill.quantize(
+        network, pictures, out=tmp_path / "run", preprocessing=said, methods=(), **QUICK
+    )
+    assert run.report.preprocessing_from == "given"
+    Image.new("L", (9, 9)).save(pictures / "odd.png")
+    with pytest.raises(InputError, match=r"odd\.png: is not 8 x 8 pixels"):
+        edgedistill.quantize(network, pictures, out=tmp_path / "other", preprocessing=said)
+
+
 class Coder(nn.Module):
     """Gives pictures back."""
 

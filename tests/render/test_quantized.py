@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from edgedistill.core.attempts import Attempt, Attempts
 from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.quantized import (
     ModelInput,
@@ -136,6 +137,24 @@ def test_what_figures_rest_on_stands_in_the_markdown() -> None:
     assert "- Latency: measured-on-device (a way)." in text
     assert "Preprocessing, as whoever ran this says: kind image, scale 0.5." in text
     assert "20 of them calibrated, 100 others judged; none did both" in text
+
+
+def test_what_was_tried_to_keep_the_agreement_is_listed() -> None:
+    plain = Attempt(
+        way="plain", figure=0.9, distance=0.1, gain=None, holds=False, kept=True, detail="min-max"
+    )
+    better = Attempt(
+        way="bias-correction", figure=0.995, distance=0.03, gain=0.095, holds=True, kept=True
+    )
+    attempts = Attempts(
+        figure_is="agreement with the float model", tried=(plain, better), broken=None, judged=2
+    )
+    assert INT8.int8 is not None
+    check = INT8.int8.model_copy(update={"attempts": attempts})
+    text = quantize_markdown(report(candidates=(FP32, INT8.model_copy(update={"int8": check}))))
+    assert "## What was tried to keep the agreement of int8-u8s8" in text
+    assert "| bias-correction | 99.50 % | +9.50 points |" in text
+    assert "accuracy" not in text.lower()
 
 
 def test_text_of_models_and_folders_stays_text() -> None:
