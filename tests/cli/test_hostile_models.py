@@ -19,8 +19,10 @@ from onnx import TensorProto, helper
 
 import edgedistill
 from edgedistill.cli import root
+from edgedistill.core.profile import QuantizationScheme
 from edgedistill.errors import InputError
 from edgedistill.models import onnx_file
+from edgedistill.stages.quantize.requirements import require_quantizable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -339,15 +341,19 @@ COMMANDS: dict[str, list[str]] = {
     "doctor": ["--target", TARGET],
     "estimate": ["--target", TARGET],
     "benchmark": [],
+    "quantize": ["--data", "samples", "--target", "host", "--out", "out"],
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_is_refused_with_its_name_and_why(
-    name: str, command: str, tmp_path: Path
+    name: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(name, tmp_path)
+    (tmp_path / "samples").mkdir(exist_ok=True)
+    np.save(tmp_path / "samples" / "one.npy", np.ones((CHANNELS, 8, 8), np.float32))
+    monkeypatch.chdir(tmp_path)
     ended = CliRunner().invoke(root, [command, str(path), *COMMANDS[command]])
     assert isinstance(ended.exception, InputError)
     assert ended.exception.exit_code == 2
@@ -445,6 +451,9 @@ def test_a_graph_that_grows_beyond_all_memory_is_not_run(operator: str, tmp_path
     edgedistill.doctor(path, target="host")  # in a process of its own, within its bounds
     with pytest.raises(InputError, match="larger than the memory it would run in"):
         edgedistill.benchmark(path)
+    scheme = QuantizationScheme(activation="uint8", reason="a test")
+    with pytest.raises(InputError, match="larger than the memory it would run in"):
+        require_quantizable(onnx.load_model(path), scheme, path)
 
 
 def test_names_that_steer_a_terminal_are_shown_without_what_steers(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from edgedistill.cost import opset
+from edgedistill.cost.inflation import require_modest
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.quantize.placement import HEAVY
 
@@ -31,6 +32,7 @@ def require_quantizable(model: onnx.ModelProto, scheme: QuantizationScheme, file
     faults = [*_scheme_faults(scheme), *_graph_faults(model, file), *_weight_faults(model, file)]
     if faults:
         raise InputError(*faults)
+    require_modest(model, file)
 
 
 def _scheme_faults(scheme: QuantizationScheme) -> Iterator[Fault]:
