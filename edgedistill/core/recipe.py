@@ -129,7 +129,7 @@ GoalName = Literal[
 GOALS: tuple[GoalName, ...] = get_args(GoalName)
 
 
-ImportanceName = Literal["magnitude", "taylor", "batch-norm-scale", "hessian", "activation"]
+ImportanceName = Literal["magnitude", "taylor", "hessian", "activation"]
 
 
 class Recovery(Distill):
@@ -167,9 +167,8 @@ class Prune(Strict):
     are exported and priced for the table that the search starts from. More see finer."""
     importance: ImportanceName = "magnitude"
     """What makes a channel worth keeping: the L2 norm of its weights (magnitude), the change of
-    the loss without it to first order (taylor), the scale of its batch norm (batch-norm-scale),
-    its weights by the loss's curvature (hessian), or how much of what the next layers read it is
-    (activation)."""
+    the loss without it to first order (taylor), its weights by the loss's curvature (hessian), or
+    how much of what the next layers read it is (activation)."""
     importance_samples: int = Field(default=256, ge=1)
     """Training samples on which taylor, hessian and activation look; evenly spaced, always the
     same."""

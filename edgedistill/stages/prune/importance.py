@@ -1,7 +1,9 @@
 """What makes a channel worth keeping.
 
 Each measure gives a whole dependency group one number a channel, divided by their mean, so that
-groups of one structure can be ranked together. Weights, gradients and curvature are summed by
+groups of one structure can be ranked together. The scale of batch norms (Network Slimming, arXiv
+1708.06519) is not among them: it never beat magnitude (`benchmarks/prune_importance.py`), as it
+asks for a training that makes scales sparse. Weights, gradients and curvature are summed by
 torch-pruning's own classes; what layers are shown is read where it is read (`readers`).
 """
 
@@ -38,15 +40,13 @@ def importance(kind: ImportanceName, graph: Any = None, samples: Samples | None 
         kind: As in the recipe.
         graph: torch-pruning's dependency graph of the network, which is in eval mode; every
             parameter wants a gradient.
-        samples: What the network is shown; `magnitude` and `batch-norm-scale` need neither.
+        samples: What the network is shown; `magnitude` needs neither.
 
     Raises:
         ValueError: If a measure lacks what it needs.
     """
     if kind == "magnitude":
         return magnitude()
-    if kind == "batch-norm-scale":
-        return _or_magnitude(batch_norm_scale())
     if graph is None or samples is None:
         raise ValueError(f"{kind} needs the graph and samples")
     return _or_magnitude(_ON_SAMPLES[kind](graph, samples))
@@ -61,17 +61,6 @@ def magnitude() -> Score:
     import torch_pruning
 
     score: Score = torch_pruning.importance.GroupMagnitudeImportance(p=2)
-    return score
-
-
-def batch_norm_scale() -> Score:
-    """The absolute scale of a channel's batch norms, the mean over coupled layers.
-
-    Network Slimming, Liu et al. 2017, arXiv 1708.06519, section 3.
-    """
-    import torch_pruning
-
-    score: Score = torch_pruning.importance.BNScaleImportance()
     return score
 
 
@@ -144,7 +133,7 @@ _ON_SAMPLES: dict[str, Callable[[Any, Samples], Score]] = {
 
 
 def _or_magnitude(measure: Score) -> Score:
-    """The measure, and magnitude for groups it says nothing about (without a batch norm, a reader).
+    """The measure, and magnitude for groups it says nothing about (nobody reads them).
 
     So every measure sees the same levers. Only groups of one structure are ranked together, and
     they are scored alike.

@@ -197,20 +197,6 @@ def test_hessian_is_squared_weights_by_the_mean_of_squared_gradients(
     assert scores["grouped"] == pytest.approx(by_unit(grouped, "grouped"), rel=1e-5)
 
 
-def test_batch_norm_scale_is_its_absolute_weight_and_magnitude_where_there_is_none(
-    small: nn.Module, split: Split
-) -> None:
-    scale = small.stem_norm.weight.detach().abs().numpy()
-
-    scores = unit_scores(small.float(), "batch-norm-scale", split)
-    magnitudes = unit_scores(small, "magnitude", split)
-
-    small.double()
-    assert scores["point"] == pytest.approx(by_unit(scale, "point"), rel=1e-5)
-    assert scores["hidden"] == magnitudes["hidden"]
-    assert scores["point"] != magnitudes["point"]
-
-
 KINDS: tuple[ImportanceName, ...] = get_args(ImportanceName)
 
 
