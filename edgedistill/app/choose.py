@@ -64,12 +64,15 @@ def choose(
     if winner is fp32 and beside:
         best = Race(preference(beside, default), speedup).winner
     out = {} if len(keepers) == len(offers) else broken
+    reason = told_race(race, out, default) if others else _ALONE
+    if len(broken) == len(offers):
+        reason += "; none of the candidates keeps the limits on accuracy"
     return Decision(
         choice=Choice(
             step=winner.row.step,
             model=SHIPPED,
             decided=race.decided,
-            reason=told_race(race, out, default) if others else _ALONE,
+            reason=reason,
             variant=winner.name,
         ),
         reasons={one.name: _why(one, race) for one in keepers} | out,

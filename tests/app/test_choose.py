@@ -108,6 +108,7 @@ def test_where_both_break_the_accuracy_budget_the_faster_ships() -> None:
         budget=Budget(min_accuracy=0.8),
     )
     assert choice.step == "int8"
+    assert choice.reason.endswith("none of the candidates keeps the limits on accuracy")
 
 
 def test_without_int8_the_last_network_ships() -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,9 +179,12 @@ def test_a_changed_key_reruns_only_what_depends_on_it(
     lines = Lines()
     run = edgedistill.run_recipe(resolved, out=folder, progress=lines)
     ran = sorted({line.split("] ")[1].split(":")[0] for line in lines.said if "] " in line})
-    assert ran == ["predict", "quantize"]
-    # three static schemes of this machine, of which one is not made, and one of the other device
-    assert run.steps_made == 8
+    # a fine-tuned network follows from whether the first scheme breaks the budget
+    assert ran == ["export", "fine-tune", "predict", "quantize"]
+    # of this machine three static schemes and the fine-tuned one, of the other device one and one
+    counts = Counter(line.split("] ")[1].split(":")[0] for line in lines.said if "] " in line)
+    assert counts == {"fine-tune": 2, "export": 2, "quantize": 6, "predict": 6}
+    assert run.steps_made == 16
 
 
 def test_an_unfinished_run_is_not_judged(finished: CompressionRun, tmp_path: Path) -> None:

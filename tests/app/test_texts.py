@@ -107,11 +107,10 @@ def test_texts_go_from_csv_files_to_a_measured_int8_model(project: Path) -> None
     assert int8 in candidates.values()
     static, dynamic = candidates["int8-U8S8"], candidates["int8-dynamic"]
     assert static is not None
-    assert static.int8 is not None
-    assert static.int8.float_operators == 0
     assert dynamic is not None
-    assert dynamic.int8 is not None
-    assert dynamic.int8.float_operators == 2  # the two products of attention have no weights
+    for row in (static, dynamic):
+        assert row.int8 is not None
+        assert row.int8.float_operators == 2  # the two products of attention have no weights
     # One layer: projections, two products of attention, feed-forward; pooler and classifier.
     tokens, width = 12, 32
     layer = tokens * width * (4 * width + 2 * 64) + 2 * tokens * tokens * width

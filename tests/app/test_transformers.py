@@ -67,6 +67,7 @@ def test_a_saved_transformer_is_pruned_exported_by_optimum_quantized_and_run(
     exports = [
         json.loads(path.read_text())["facts"]
         for path in (tmp_path / "run" / "steps").glob("export-*/step.json")
+        if (path.parent / "model.onnx").is_file()  # fine-tuning was not needed
     ]
     assert [facts["exporter"] for facts in exports] == ["optimum", "optimum"]
     graph = onnx.load(run.folder / "targets" / "host" / "waterfall" / "int8-U8S8.onnx").graph

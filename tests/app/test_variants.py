@@ -10,9 +10,11 @@ from edgedistill.core.recipe import Quantize
 U8S8 = QuantizationScheme(activation="uint8", reason="test")
 
 
-def _names(target: str, runtime: str, candidates: str = "all") -> list[str]:
+def _names(
+    target: str, runtime: str, candidates: str = "all", *, learned: bool = False
+) -> list[str]:
     config = Quantize.model_validate({"candidates": candidates})
-    return [one.name for one in variants(load(target).runtimes[runtime], config)]
+    return [one.name for one in variants(load(target).runtimes[runtime], config, learned=learned)]
 
 
 @pytest.mark.parametrize(
@@ -38,10 +40,17 @@ def test_the_first_scheme_alone_may_be_asked_for() -> None:
     assert _names("jetson-nano", "tensorrt", "first") == []
 
 
+def test_a_network_that_learned_may_learn_again_for_the_first_scheme() -> None:
+    tuned = ["int8-U8S8", "int8-U8S8-tuned", "int8-U8U8", "int8-S8S8", "int8-dynamic"]
+    assert _names("host", "cpu", learned=True) == tuned
+    assert _names("host", "cpu", "first", learned=True) == tuned[:2]
+    assert _names("jetson-nano", "tensorrt", learned=True) == ["fp16"]
+
+
 def test_only_the_first_scheme_of_a_profile_must_be_made() -> None:
     for target in names():
         for runtime in load(target).runtimes.values():
-            found = variants(runtime, Quantize())
+            found = variants(runtime, Quantize(), learned=True)
             required = [one.scheme for one in found if one.required]
             assert required == ([runtime.int8] if runtime.int8 else [])
             assert len({one.name for one in found}) == len(found)
@@ -58,5 +67,5 @@ def test_schemes_of_one_label_get_names_of_their_own() -> None:
         other_int8=(U8S8.model_copy(update={"per_channel": False}),),
         source="test",
     )
-    found = variants(runtime, Quantize())
+    found = variants(runtime, Quantize(), learned=False)
     assert [one.name for one in found] == ["int8-U8S8", "int8-U8S8-2", "int8-dynamic"]
