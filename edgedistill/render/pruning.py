@@ -37,16 +37,21 @@ def _search(search: Pruned, report: Report, *, several: bool) -> list[str]:
     ]
     changed = _changed(search)
     return [
-        f"{who}asked was `{search.goal}` {search.asked:g}, {reached}: "
+        f"{who}Asked was `{search.goal}` {search.asked:g}, {reached}: "
         f"{_cost(taken.cost, search.unit)}, {format_percent(_share(search))} of the unpruned "
-        f"network's {_cost(search.unpruned, search.unit)}. {told(search.reason)}.",
+        f"network's {_cost(search.unpruned, search.unit)}. {told(_sentence(search.reason))}.",
         table(head, rows),
         f"{len(search.candidates)} networks were priced; shown are those on the front, which no "
         "cheaper one matches in kept importance. Kept importance is the geometric mean over all "
-        f"parts of the share that stays. {told(taken.cost.method)}.",
+        f"parts of the share that stays. {told(_sentence(taken.cost.method))}.",
         *([f"Units left: {told(changed)}."] if changed else []),
         *_shipped(search, report),
     ]
+
+
+def _sentence(text: str) -> str:
+    """The text as a sentence begins."""
+    return text[:1].upper() + text[1:]
 
 
 def _row(name: str, one: Candidate, unit: str) -> tuple[str, ...]:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.evidence import counted
 from edgedistill.core.pruned import UNITS, Candidate, Pruned
-from edgedistill.stages.prune.priced import WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.recipe import Prune
     from edgedistill.stages.prune.search import Widths
     from edgedistill.stages.prune.survey import Survey
+
+
+WINDOW = 0.9
+"""A cost between this share of what was asked and what was asked has reached it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def account(
     *,
     chosen: Widths,
     unpruned: Quantity,
+    margin: float = 1.0,
 ) -> Pruned:
     """The account of one search.
 
@@ -58,16 +62,14 @@ def account(
         tried: All networks that were priced, the chosen one among them.
         chosen: The widths that were taken.
         unpruned: What the unpruned network costs.
+        margin: At which share of the goal the search aimed, to leave room for noise.
     """
     ratio = config.goal.endswith("_ratio")
     limit = config.asked * unpruned.value if ratio else config.asked
     order = sorted(tried, key=lambda one: (tried[one].cost.value, found.kept_importance(one), one))
-    kept = [found.kept_importance(widths) for widths in order]
     costs = [tried[widths].cost.value for widths in order]
     at = order.index(chosen)
     wider = next((place for place, cost in enumerate(costs) if cost > limit), None)
-    narrower = next((place for place in reversed(range(at)) if costs[place] < costs[at]), None)
-    whole = chosen == found.whole
     reached = WINDOW * limit <= costs[at] <= limit
     return Pruned(
         student="",
@@ -77,33 +79,40 @@ def account(
         unit=UNITS[config.goal],
         unpruned=unpruned,
         units=found.named(found.whole),
-        candidates=tuple(
-            Candidate(
-                widths=found.named(widths),
-                cost=tried[widths].cost,
-                form=tried[widths].form,
-                macs=tried[widths].macs,
-                parameters=tried[widths].parameters,
-                kept_importance=min(1.0, kept[place]),
-                accuracy=tried[widths].accuracy,
-                on_front=all(kept[place] > other for other in kept[:place]),
-            )
-            for place, widths in enumerate(order)
-        ),
+        candidates=_candidates(found, [(widths, tried[widths]) for widths in order]),
         chosen=at,
         reached=reached,
-        reason=_reason(costs[at] / limit, whole=whole, reached=reached, last=wider is None),
+        reason="the unpruned network is within the goal, so nothing was cut"
+        if chosen == found.whole
+        else _reason(costs[at] / limit, margin, reached=reached, last=wider is None),
         wider=wider,
-        narrower=narrower,
+        narrower=next((place for place in reversed(range(at)) if costs[place] < costs[at]), None),
     )
 
 
-def _reason(share: float, *, whole: bool, reached: bool, last: bool) -> str:
+def _candidates(found: Survey, tried: Sequence[tuple[Widths, Tried]]) -> tuple[Candidate, ...]:
+    """All networks, the cheapest first, and which of them are on the front."""
+    kept = [found.kept_importance(widths) for widths, _ in tried]
+    return tuple(
+        Candidate(
+            widths=found.named(widths),
+            cost=one.cost,
+            form=one.form,
+            macs=one.macs,
+            parameters=one.parameters,
+            kept_importance=min(1.0, kept[place]),
+            accuracy=one.accuracy,
+            on_front=all(kept[place] > other for other in kept[:place]),
+        )
+        for place, (widths, one) in enumerate(tried)
+    )
+
+
+def _reason(share: float, margin: float, *, reached: bool, last: bool) -> str:
     """Why the chosen network was chosen."""
-    if whole:
-        return "the unpruned network is within the goal, so nothing was cut"
-    within = f"of the networks within the goal it keeps the most importance, at {share:.1%} of it"
+    room = "" if margin == 1 else f", less {1 - margin:.0%} that leaves room for noise,"
+    said = f"of the networks within the goal{room} it keeps the most importance, at {share:.1%}"
     if reached:
-        return within
+        return f"{said} of the goal"
     beside = "no wider one was found" if last else "the next wider one is beyond it"
-    return f"{within}; {beside}"
+    return f"{said} of the goal; {beside}"

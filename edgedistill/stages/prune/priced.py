@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from edgedistill.stages.prune.ledger import Ledger
     from edgedistill.stages.prune.search import Widths
 
-WINDOW = 0.9
-"""A cost between this share of what was asked and what was asked has reached it."""
 ROUNDS = 4
 """At most so often each path is asked for the goal."""
 FILLING = 2
@@ -84,8 +82,12 @@ class PricedSearch:
     @property
     def goal(self) -> float:
         """The limit as a share of the unpruned network's cost, less a margin for noise."""
-        margin = 1.0 if self.ledger.desk.pricing.exact else _MARGIN
-        return margin * self.limit / self.ledger.unpruned.value
+        return self.margin * self.limit / self.ledger.unpruned.value
+
+    @property
+    def margin(self) -> float:
+        """At which share of the limit the search aims."""
+        return 1.0 if self.ledger.desk.pricing.exact else _MARGIN
 
     def _fits(self, share: float) -> bool:
         return share <= self.goal

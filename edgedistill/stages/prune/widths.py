@@ -149,7 +149,8 @@ class WidthSearch:
         ledger = Ledger(desk, read_batches(self.table))
         table = len(ledger.batches)
         with context.progress.track("Searching widths", STEPS) as advance:
-            chosen = PricedSearch(ledger, self.config.asked, advance).run()
+            search = PricedSearch(ledger, self.config.asked, advance)
+            chosen = search.run()
         if chosen is None:
             raise unreachable(
                 found,
@@ -159,7 +160,7 @@ class WidthSearch:
             )
         ledger.keep()
         looked_at = {widths for batch in ledger.batches[table:] for widths in batch.widths}
-        searched = self._searched(ledger, chosen, looked_at | {chosen})
+        searched = self._searched(search, chosen, looked_at | {chosen})
         text = json.dumps(plain(searched), indent=1, sort_keys=True, allow_nan=False)
         (context.folder / FOUND).write_text(text + "\n", encoding="utf-8")
         return StageResult(
@@ -172,8 +173,8 @@ class WidthSearch:
             }
         )
 
-    def _searched(self, ledger: Ledger, chosen: Widths, looked_at: set[Widths]) -> Searched:
-        found = ledger.desk.found
+    def _searched(self, search: PricedSearch, chosen: Widths, looked_at: set[Widths]) -> Searched:
+        ledger, found = search.ledger, search.ledger.desk.found
         unpruned = ledger.unpruned
         known = ledger.known
         tried = {
@@ -189,7 +190,14 @@ class WidthSearch:
             tried[chosen] = Tried(unpruned, form, whole.macs, whole.parameters, accuracy)
         cuts = found.cuts(chosen)
         return Searched(
-            account=account(found, self.config, tried, chosen=chosen, unpruned=unpruned),
+            account=account(
+                found,
+                self.config,
+                tried,
+                chosen=chosen,
+                unpruned=unpruned,
+                margin=search.margin,
+            ),
             history=tuple(
                 Cut(layer=layer, outputs=outputs, channels=channels)
                 for layer, outputs, channels in cuts.history
