@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from edgedistill.stages.quantize.arranging import arrange
 from edgedistill.stages.quantize.calibration import calibrate
 from edgedistill.stages.quantize.clips import Levels
 from edgedistill.stages.quantize.placement import place
@@ -60,7 +61,7 @@ class Workshop:
 
     Attributes:
         source: The float model, whose contract the drafts keep.
-        prepared: What `transform.prepare` made of it.
+        prepared: What `transform.prepare` made of it, not yet arranged for the scheme.
         samples: To calibrate with.
         scheme: How int8 stands for real numbers.
         folder: For work; what lies there is gone with it.
@@ -74,6 +75,7 @@ class Workshop:
     folder: Path
     context: StageContext
     _prepared: dict[tuple[Technique, ...], Path] = field(default_factory=dict)
+    _arranged: dict[tuple[Technique, ...], Path] = field(default_factory=dict)
     _ranges: dict[tuple[tuple[Technique, ...], CalibrationMethodName], Any] = field(
         default_factory=dict
     )
@@ -93,20 +95,23 @@ class Workshop:
         return path
 
     def float_graph(self, draft: Draft) -> Path:
-        """The float model that a draft is quantized from: the source with its preparations."""
-        done: tuple[Technique, ...] = ()
-        self._prepared.setdefault(done, self.prepared)
-        for name in draft.preparations:
-            before, done = self._prepared[done], (*done, name)
-            if done not in self._prepared:
-                self._prepared[done] = self._prepare(name, before, done)
-        return self._prepared[done]
+        """The float model that a draft is quantized from: the source with its preparations.
+
+        It is arranged for the runtime's kernels last, for preparations know the common forms.
+        """
+        done = draft.preparations
+        if done not in self._arranged:
+            model = onnx.load_model(self._float_graph(done))
+            arrange(model.graph, self.scheme)
+            self._arranged[done] = self._stored(model, "-".join(("arranged", *done)))
+        return self._arranged[done]
 
     def changes(self, name: Technique, draft: Draft) -> bool:
-        """Whether a preparation does anything to a model; it is on others' shoulders already."""
+        """Whether a preparation does anything to a model that has a draft's preparations."""
         before = Draft(draft.calibration, draft.techniques - {name})
         after = Draft(draft.calibration, draft.techniques | {name})
-        return self.float_graph(before).read_bytes() != self.float_graph(after).read_bytes()
+        old, new = (self._float_graph(one.preparations) for one in (before, after))
+        return old.read_bytes() != new.read_bytes()
 
     def ranges(self, draft: Draft) -> Any:
         """The ranges of all activations."""
@@ -123,9 +128,20 @@ class Workshop:
             )
         return self._ranges[key]
 
-    def _prepare(self, name: Technique, before: Path, done: tuple[Technique, ...]) -> Path:
-        model = PREPARATIONS[name](onnx.load_model(before), self.samples, self.context)
-        folder = self.folder / "-".join(done)
+    def _float_graph(self, preparations: tuple[Technique, ...]) -> Path:
+        """The source with some preparations, in its own form."""
+        if not preparations:
+            return self.prepared
+        if preparations not in self._prepared:
+            *earlier, name = preparations
+            before = onnx.load_model(self._float_graph(tuple(earlier)))
+            model = PREPARATIONS[name](before, self.samples, self.context)
+            self._prepared[preparations] = self._stored(model, "-".join(preparations))
+        return self._prepared[preparations]
+
+    def _stored(self, model: onnx.ModelProto, name: str) -> Path:
+        """A float model in a folder of its own, since others are written beside it."""
+        folder = self.folder / name
         folder.mkdir()
         path = folder / self.prepared.name
         onnx.save_model(model, path)

@@ -92,9 +92,10 @@ class Quantization:
         written = context.folder / MODEL
         with tempfile.TemporaryDirectory(dir=context.folder, prefix=".work-") as work:
             folder = Path(work)
-            prepared = prepare(source, folder, self.scheme)
+            prepared = prepare(source, folder)
             workshop = Workshop(source, prepared, samples, self.scheme, folder, context)
-            products = len(products_of_activations(onnx.load_model(prepared).graph))
+            arranged = workshop.float_graph(Draft(self.config.calibration))
+            products = len(products_of_activations(onnx.load_model(arranged).graph))
             made = self._made(workshop)
             result = made.model
             onnx.save_model(result, written)
@@ -144,7 +145,7 @@ class Quantization:
 
     def _made_elsewhere(self, workshop: Workshop, backend: Backend) -> onnx.ModelProto:
         request = Request(
-            prepared=workshop.prepared,
+            prepared=workshop.float_graph(Draft(self.config.calibration)),
             samples=workshop.samples,
             scheme=self.scheme,
             method=self.config.calibration,
