@@ -80,6 +80,7 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
     min_agreement: float = 0.99,
     calibration: str = "min-max",
     methods: Sequence[str] = TECHNIQUES,
+    candidates: str = "all",
     rounds: int = 30,
     runs_per_round: int = 10,
     seed: int = 0,
@@ -113,6 +114,7 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
         calibration: How the range of an activation follows from the samples, as a recipe names it.
         methods: What may be tried where plain int8 does not agree, as a recipe names it; () for
             nothing.
+        candidates: all, or first for fp32 and static int8 in the profile's first scheme alone.
         rounds: Interleaved rounds of measuring.
         runs_per_round: Timed runs of each candidate in a round.
         seed: Draws the samples and the order of the measurement.
@@ -128,8 +130,9 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
     _require_numbers(samples, judging_samples, min_agreement)
     quantizing = {
         "calibration": calibration,
-        "min_int8_share": _MIN_INT8_SHARE,
+        "candidates": candidates,
         "methods": list(methods),
+        "min_int8_share": _MIN_INT8_SHARE,
     }
     config = Quantize.read(quantizing, file="quantize")
     bench = Benchmark.read({"rounds": rounds, "runs_per_round": runs_per_round}, file="quantize")

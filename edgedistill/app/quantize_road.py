@@ -146,11 +146,13 @@ class _Laying:
             judge = AgreementJudge(answers, *asked) if len(data.judging) else None
             return Attempt(self._stage(variant, float_model, data, judge), variant.name)
 
+        settings = plain(self.wishes.quantize)
+        del settings["candidates"]  # which others stand beside it changes nothing about it
         return self.plan.add(
             "quantize",
             f"quantize: {variant.name}",
             config={
-                "quantize": plain(self.wishes.quantize),
+                "quantize": settings,
                 "kind": variant.kind,
                 "scheme": None if variant.scheme is None else plain(variant.scheme),
                 "runs_here": here,

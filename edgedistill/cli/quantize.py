@@ -149,6 +149,13 @@ def _picture_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--calibration", default="min-max", show_default=True, type=click.Choice(_METHODS))
 @click.option(
+    "--candidates",
+    default="all",
+    show_default=True,
+    type=click.Choice(["all", "first"]),
+    help="first: only the int8 scheme that the target's profile names first, which is quicker.",
+)
+@click.option(
     "--plain",
     is_flag=True,
     help="Int8 as calibration gives it; try nothing more where it does not agree.",
