@@ -5,7 +5,7 @@ with GroupMagnitudeImportance(p=2), global, step by step until the multiply-accu
 was asked, then fine-tuning on labels, as its example does. Ours: the prune stage at no more
 multiply-accumulates than theirs, then recovery by distillation from the unpruned network. Both
 learn for the same number of steps in the same order at the same learning rate. Then again at equal
-measured latency: ours is pruned to widths that kernels like, theirs is the widest of a row of
+measured latency: ours is pruned to widths that kernels like, theirs is the narrowest of a row of
 networks that is no quicker than ours. A third arm, our network on labels alone, tells the share of
 the widths from that of the lesson.
 
@@ -42,6 +42,8 @@ from edgedistill.stages.prune.cuts import layer_widths
 from edgedistill.stages.prune.macs import count_macs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
 RESULTS = Path(__file__).resolve().parent / "results" / "prune_against_group_norm.json"
@@ -55,8 +57,13 @@ ROW = (0.5, 0.46, 0.43, 0.4, 0.38, 0.36, 0.34, 0.32, 0.3)
 ROUNDS, RUNS = 40, 20
 
 
-def group_norm(whole: nn.Module, macs: float) -> nn.Module:
-    """torch-pruning's example: 400 small steps until the count is reached."""
+def group_norm(whole: nn.Module, shares: Sequence[float]) -> list[nn.Module]:
+    """torch-pruning's example: 400 small steps; the network as it first is within each share.
+
+    Args:
+        whole: Stays as it is.
+        shares: Of its multiply-accumulates, the largest first.
+    """
     smaller = copy.deepcopy(whole).requires_grad_(requires_grad=True)
     head = [layer for layer in smaller.modules() if getattr(layer, "out_features", 0) == 10]
     pruner = torch_pruning.pruner.BasePruner(
@@ -68,9 +75,13 @@ def group_norm(whole: nn.Module, macs: float) -> nn.Module:
         iterative_steps=400,
         ignored_layers=head,
     )
-    while count_macs(smaller, SIGNATURE.zeros()) > macs:
-        pruner.step()
-    return smaller
+    dense = count_macs(smaller, SIGNATURE.zeros())
+    found = []
+    for share in shares:
+        while count_macs(smaller, SIGNATURE.zeros()) > share * dense:
+            pruner.step()
+        found.append(copy.deepcopy(smaller))
+    return found
 
 
 def recover(
@@ -135,7 +146,7 @@ def latencies_us(modules: list[nn.Module]) -> list[float]:
 def at_equal_macs(whole: nn.Module, lesson: Pictures) -> tuple[nn.Module, nn.Module]:
     """Theirs, and ours with no more multiply-accumulates."""
     dense = count_macs(whole, SIGNATURE.zeros())
-    theirs = group_norm(whole, MACS_RATIO * dense)
+    (theirs,) = group_norm(whole, [MACS_RATIO])
     ratio = count_macs(theirs, SIGNATURE.zeros()) / dense
     return theirs, pruned(whole, Prune(macs_ratio=ratio, round_to=1), lesson)
 
@@ -143,14 +154,13 @@ def at_equal_macs(whole: nn.Module, lesson: Pictures) -> tuple[nn.Module, nn.Mod
 def at_equal_latency(
     whole: nn.Module, lesson: Pictures
 ) -> tuple[nn.Module, nn.Module, list[float]]:
-    """Theirs and ours, and their latencies: theirs is the widest that is no quicker than ours."""
-    dense = count_macs(whole, SIGNATURE.zeros())
+    """Theirs and ours, and their latencies: theirs is the narrowest that is no quicker."""
     ours = pruned(whole, Prune(macs_ratio=MACS_RATIO, round_to=8), lesson)
-    row = [group_norm(whole, share * dense) for share in ROW]
+    row = group_norm(whole, ROW)
     own, *measured = latencies_us([ours, *row])
-    # The quickest of those that take at least as long as ours; noise is theirs to use.
+    # The quickest of those that take at least as long as ours: a little time is theirs to use.
     slower = [at for at, latency in enumerate(measured) if latency >= own]
-    chosen = max(slower, default=0)
+    chosen = min(slower, key=lambda at: measured[at], default=0)
     return row[chosen], ours, [measured[chosen], own]
 
 
