@@ -33,7 +33,7 @@ from edgedistill.bench.predict import LOGITS_FILE
 from edgedistill.core.attempts import TECHNIQUES, Attempts, Technique
 from edgedistill.core.budget import Budget
 from edgedistill.core.profile import QuantizationScheme
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageContext
 from edgedistill.stages.quantize import Quantization

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.attempts import Technique
     from edgedistill.core.profile import QuantizationScheme
-    from edgedistill.core.recipe import CalibrationMethodName
+    from edgedistill.core.quantizing import CalibrationMethodName
 
 
 @dataclass(frozen=True)

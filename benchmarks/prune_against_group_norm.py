@@ -35,7 +35,7 @@ from distillation_gain import paired_interval
 from fashion_mnist.prepare import DEFAULT_FOLDER, missing
 from pruned_fashion import SIGNATURE, Pictures, accuracy, answers, fresh, pictures, pruned, teach
 
-from edgedistill.core.recipe import Prune
+from edgedistill.core.pruning import Prune
 from edgedistill.models.quiet import quiet
 from edgedistill.stages.distill.losses.objective import answers_loss
 from edgedistill.stages.prune.cuts import layer_widths

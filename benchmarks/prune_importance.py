@@ -22,7 +22,7 @@ from distillation_gain import paired_interval
 from fashion_mnist.prepare import DEFAULT_FOLDER, missing
 from pruned_fashion import SIGNATURE, Pictures, accuracy, fresh, pictures, pruned, teach
 
-from edgedistill.core.recipe import ImportanceName, Prune
+from edgedistill.core.pruning import ImportanceName, Prune
 from edgedistill.stages.prune.macs import count_macs
 
 RESULTS = Path(__file__).resolve().parent / "results" / "prune_importance.json"

@@ -26,7 +26,7 @@ from edgedistill.stages.prune.samples import Samples
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
 
 SIGNATURE = Signature({"input": (1, 28, 28)}, 10)
 PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.286,), std=(0.353,))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from edgedistill.app.variants import Variant
     from edgedistill.core.profile import Runtime
-    from edgedistill.core.recipe import Export, Quantize
+    from edgedistill.core.quantizing import Quantize
+    from edgedistill.core.recipe import Export
     from edgedistill.core.stage import Stage
     from edgedistill.data import Dataset, Split
     from edgedistill.models import Network

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.core.learning import Distill
     from edgedistill.core.profile import QuantizationScheme
-    from edgedistill.core.recipe import Prune, Recipe
+    from edgedistill.core.pruning import Prune
+    from edgedistill.core.recipe import Recipe
     from edgedistill.data import Source
     from edgedistill.models import Network
 

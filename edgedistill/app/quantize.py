@@ -32,7 +32,8 @@ from edgedistill.catalog.profiles import load
 from edgedistill.core.attempts import TECHNIQUES
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.profile import TargetProfile
-from edgedistill.core.recipe import Benchmark, Quantize
+from edgedistill.core.quantizing import Quantize
+from edgedistill.core.recipe import Benchmark
 from edgedistill.core.stage import Alone, SilentProgress
 from edgedistill.core.strict import plain
 from edgedistill.data.unlabelled import draw, find_samples

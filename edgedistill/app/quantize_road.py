@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from edgedistill.app.plan import PlannedStep
     from edgedistill.app.variants import Variant
     from edgedistill.core.profile import Runtime, TargetProfile
-    from edgedistill.core.recipe import Benchmark, Quantize
+    from edgedistill.core.quantizing import Quantize
+    from edgedistill.core.recipe import Benchmark
     from edgedistill.core.stage import Stage
     from edgedistill.data.ready import ReadyData
     from edgedistill.data.unlabelled import Unlabelled

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.variants import Variant
     from edgedistill.core.profile import QuantizationScheme
-    from edgedistill.core.recipe import Benchmark, Quantize
+    from edgedistill.core.quantizing import Quantize
+    from edgedistill.core.recipe import Benchmark
     from edgedistill.core.stage import Stage
     from edgedistill.stages.quantize.backends import Backend
 

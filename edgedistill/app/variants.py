@@ -9,7 +9,7 @@ from edgedistill.core.naming import told_apart
 
 if TYPE_CHECKING:
     from edgedistill.core.profile import QuantizationScheme, Runtime
-    from edgedistill.core.recipe import Quantize
+    from edgedistill.core.quantizing import Quantize
 
 _HALF_BY_OPTION = frozenset({"NnapiExecutionProvider", "QNNExecutionProvider"})
 """Providers that compute a float file in half precision by an option of their own and take no

@@ -10,7 +10,7 @@ from edgedistill.app.pricing import PricedGoal, ShippedPricing
 from edgedistill.app.reach import runs_here
 from edgedistill.catalog.shapes import shape_documents
 from edgedistill.core.pruned import UNITS
-from edgedistill.core.recipe import GOALS
+from edgedistill.core.pruning import GOALS
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
 from edgedistill.stages.export.graph import file_limits
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgedistill.app.learning import LearningRoad
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.app.resolve import Resolved
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
 
 _CODE = (
     "data",

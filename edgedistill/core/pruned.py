@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from edgedistill.core.evidence import Quantity
-from edgedistill.core.recipe import GoalName
+from edgedistill.core.pruning import GoalName
 from edgedistill.core.strict import Strict
 
 

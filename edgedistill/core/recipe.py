@@ -5,16 +5,17 @@ A recipe is data. Code enters at one marked place only: a source that begins wit
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from edgedistill.core.attempts import TECHNIQUES, Technique
 from edgedistill.core.budget import Budget
 from edgedistill.core.curation import Curate
-from edgedistill.core.learning import Answers, Distill, Fraction, Share, Training
+from edgedistill.core.learning import Answers, Distill, Fraction, Share
 from edgedistill.core.naming import MAX_LENGTH, NAME, student_name, told_apart
 from edgedistill.core.preprocessing import Preprocessing
+from edgedistill.core.pruning import Prune
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.strict import Strict, merge
 from edgedistill.core.teacher import Model, Teacher
 
@@ -122,94 +123,6 @@ RESERVED = ("teacher", "teacher.onnx")
 """What no student may be called: the teacher stands beside the students in every report."""
 
 
-GoalName = Literal[
-    "macs_ratio", "parameters_ratio", "max_size_mb", "max_peak_memory_mb", "target_latency_ms"
-]
-"""What pruning can be asked to reach."""
-GOALS: tuple[GoalName, ...] = get_args(GoalName)
-
-
-ImportanceName = Literal["magnitude", "taylor", "hessian", "activation"]
-
-
-class Recovery(Distill):
-    """The lesson after pruning: short, so the teacher's answers are not softened.
-
-    Soft answers take longer to learn than there is time: `benchmarks/distillation_methods.py`
-    finds temperature 1 better than 4 in short lessons.
-    """
-
-    temperature: float = Field(default=1.0, gt=0)
-    """Softens the answers of teacher and student; higher is softer."""
-    train: Training = Training(epochs=5, learning_rate=1e-3)
-    """How long and how fast."""
-
-
-class Prune(Strict):
-    """Whole channels are removed by dependency groups, then the network recovers.
-
-    Exactly one goal is given: a number that the user has.
-    """
-
-    macs_ratio: float | None = Field(default=None, gt=0, lt=1)
-    """Goal: multiply-accumulates to keep, as a share of the distilled network's."""
-    parameters_ratio: float | None = Field(default=None, gt=0, lt=1)
-    """Goal: parameters to keep, as a share of the distilled network's."""
-    max_size_mb: float | None = Field(default=None, gt=0)
-    """Goal: size of the ONNX file as it ships (10^6 bytes), which may be its int8 twin's."""
-    max_peak_memory_mb: float | None = Field(default=None, gt=0)
-    """Goal: what one inference adds to the memory of a process (10^6 bytes), as it ships."""
-    target_latency_ms: float | None = Field(default=None, gt=0)
-    """Goal: median latency of one inference on the target, of the network as it ships, which may
-    be its int8 twin. Measured where the device is at hand, else estimated."""
-    priced_networks: int = Field(default=16, ge=1, le=1024)
-    """Of goals that are a size, a memory or a latency: how many networks with one part narrowed
-    are exported and priced for the table that the search starts from. More see finer."""
-    importance: ImportanceName = "magnitude"
-    """What makes a channel worth keeping: the L2 norm of its weights (magnitude), the change of
-    the loss without it to first order (taylor), its weights by the loss's curvature (hessian), or
-    how much of what the next layers read it is (activation)."""
-    importance_samples: int = Field(default=256, ge=1)
-    """Training samples on which taylor, hessian and activation look; evenly spaced, always the
-    same."""
-    scope: Literal["global", "local"] = "global"
-    """global: channels are ranked against those of all layers of the same structure, so that some
-    layers lose more than others; local: each layer loses the same share."""
-    rounds: int = Field(default=1, ge=1, le=100)
-    """1: importance is told once, on the whole network. More: it is told anew each time that
-    another part of the channels is gone."""
-    round_to: int = Field(default=8, ge=1)
-    """Channel counts are multiples of this."""
-    max_channel_ratio: float = Field(default=0.9, gt=0, lt=1)
-    """No layer loses more than this share of its channels."""
-    keep: tuple[str, ...] = Field(default=(), strict=False)
-    """Names of layers that must not be touched; the output layer never is."""
-    recover: Recovery = Recovery()
-    """How the pruned network recovers, from the same teacher's answers."""
-
-    @model_validator(mode="after")
-    def _one_goal(self) -> Self:
-        given = [name for name in GOALS if getattr(self, name) is not None]
-        if not given:
-            raise ValueError(f"has no goal. Give one of: {', '.join(GOALS)}")
-        if len(given) > 1:
-            raise ValueError(
-                f"has {len(given)} goals: {', '.join(given)}. Keep one, and set the others to null "
-                "where a target differs from the recipe"
-            )
-        return self
-
-    @property
-    def goal(self) -> GoalName:
-        """What is asked for."""
-        return next(name for name in GOALS if getattr(self, name) is not None)
-
-    @property
-    def asked(self) -> float:
-        """The goal's number, in the unit of its name."""
-        return float(getattr(self, self.goal))
-
-
 class Export(Strict):
     """To ONNX, with a parity proof on real inputs."""
 
@@ -217,58 +130,6 @@ class Export(Strict):
     """Lowered to what a target's runtime accepts."""
     max_difference: float = Field(default=1e-3, gt=0)
     """Largest allowed difference of an output, relative to the outputs' spread."""
-
-
-CalibrationMethodName = Literal[
-    "min-max",
-    "moving-average",
-    "exponential-average",
-    "percentile",
-    "entropy",
-    "mean-squared-error",
-]
-
-
-class Quantize(Strict):
-    """To int8 and what else the target runs; each is a candidate beside fp32.
-
-    Static int8 (QDQ) in the target's schemes is calibrated on training samples.
-    """
-
-    candidates: Literal["all", "first"] = "all"
-    """all: every int8 scheme of the target's profile, dynamic int8 and fp16 where the runtime runs
-    them; first: the profile's first int8 scheme alone, fine-tuned if need be."""
-    calibration: CalibrationMethodName = "min-max"
-    """How the range of an activation follows from the calibration samples: the least and greatest
-    value of all (min-max), the mean of the samples' extremes (moving-average), their exponential
-    average in the order of the samples (exponential-average), all but one value in 100,000
-    (percentile), the clip that loses least information (entropy), or the range that loses least
-    when it is rounded (mean-squared-error)."""
-    min_int8_share: Share = 0.9
-    """At least this share of the heavy operators (Conv, Gemm, MatMul) must run in int8, of those
-    that are not left in float on purpose."""
-    methods: tuple[Technique, ...] = Field(default=TECHNIQUES, strict=False)
-    """What may be tried, one after the other in order of cost, until the accuracy budget holds:
-    other methods of calibration, bias-correction, equalization (of channels across layers),
-    smoothing (of activations into weights, for transformers), rounding (learned, of weights) and
-    fall-back (of single operators to float); [] for none of them."""
-    max_float_share: Fraction = 0.5
-    """fall-back leaves at most this share of the multiply-accumulates in float."""
-    backend: Literal["edgedistill", "onnxruntime", "optimum", "neural-compressor"] = "edgedistill"
-    """Who makes the int8 file: our own placement and calibration, onnxruntime's quantize_static,
-    optimum's ORTQuantizer, or neural-compressor on the torch network. What another makes is taken
-    as it is (methods are not tried), and is checked, measured and judged as ours."""
-    fine_tune: Distill | None = Distill(train=Training(epochs=3, learning_rate=1e-4))
-    """Where no method keeps the accuracy budget in the profile's first scheme: the network learns
-    once more from the teacher's answers, with its numbers rounded as the device rounds them
-    (quantization-aware training), and is quantized again; one more candidate. Only in runs in which
-    the network learned from answers before; null for never."""
-
-    @model_validator(mode="after")
-    def _no_rounds_of_feedback(self) -> Self:
-        if self.fine_tune is not None and self.fine_tune.feedback is not None:
-            raise ValueError("fine_tune has no rounds of feedback. Leave feedback out")
-        return self
 
 
 class Benchmark(Strict):

@@ -8,7 +8,7 @@ import pytest
 import edgedistill
 from edgedistill.app.fine_tuning import rounding_of
 from edgedistill.core.profile import QuantizationScheme
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from edgedistill.app.reach import runs_here
 from edgedistill.bench.samples import read_samples
 from edgedistill.catalog.profiles import load
 from edgedistill.core.evidence import Evidence
-from edgedistill.core.recipe import Data, Export, Prune, Quantize, Splits
+from edgedistill.core.pruning import Prune
+from edgedistill.core.quantizing import Quantize
+from edgedistill.core.recipe import Data, Export, Splits
 from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.cost.memory import peak_memory

@@ -5,7 +5,7 @@ import pytest
 from edgedistill.app.variants import variants
 from edgedistill.catalog.profiles import load, names
 from edgedistill.core.profile import QuantizationScheme, Runtime
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 
 U8S8 = QuantizationScheme(activation="uint8", reason="test")
 

@@ -14,7 +14,7 @@ from torch import nn
 import edgedistill
 from edgedistill.core.findings import Severity
 from edgedistill.core.profile import QuantizationScheme
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.models import Signature, build

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgedistill.core.evidence import Quantity
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
     from edgedistill.stages.prune.search import Widths
     from edgedistill.stages.prune.survey import Survey
 

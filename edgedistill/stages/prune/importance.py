@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from edgedistill.core.recipe import ImportanceName
+    from edgedistill.core.pruning import ImportanceName
     from edgedistill.stages.prune.samples import Samples
 
     Score = Callable[[Any], torch.Tensor | None]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgedistill.core.pruned import Pruned
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
     from edgedistill.core.stage import Progress
     from edgedistill.models.signature import Signature
     from edgedistill.stages.prune.cuts import Cuts

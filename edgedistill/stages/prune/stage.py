@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgedistill.core.pruned import Pruned
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
     from edgedistill.data.dataset import Dataset
     from edgedistill.models.sources import Live
     from edgedistill.stages.prune.cuts import Cuts

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
     from edgedistill.models.signature import Signature
     from edgedistill.stages.prune.samples import Samples
     from edgedistill.stages.prune.search import Widths

@@ -10,7 +10,7 @@ from edgedistill.stages.prune.survey import survey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
     from edgedistill.stages.prune.survey import Survey
 
     Reach = Callable[[Sequence[Survey]], list[float]]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgedistill.core.evidence import Quantity
-    from edgedistill.core.recipe import Prune
+    from edgedistill.core.pruning import Prune
     from edgedistill.core.stage import StageContext
     from edgedistill.data.dataset import Dataset
     from edgedistill.models.network import Network

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import onnxruntime
 
-    from edgedistill.core.recipe import CalibrationMethodName
+    from edgedistill.core.quantizing import CalibrationMethodName
     from edgedistill.core.stage import StageContext
 
     Sample = Mapping[str, np.ndarray]

@@ -22,7 +22,7 @@ from edgedistill.stages.quantize.techniques import CORRECTIONS, PREPARATIONS
 if TYPE_CHECKING:
     from edgedistill.core.attempts import FallenBack, Technique, Way
     from edgedistill.core.judging import Judge, Judged
-    from edgedistill.core.recipe import CalibrationMethodName, Quantize
+    from edgedistill.core.quantizing import CalibrationMethodName, Quantize
 
 CALIBRATIONS: tuple[CalibrationMethodName, ...] = (
     "min-max",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from edgedistill.core.attempts import Attempts
     from edgedistill.core.judging import Judge
     from edgedistill.core.profile import QuantizationScheme
-    from edgedistill.core.recipe import CalibrationMethodName, Quantize
+    from edgedistill.core.quantizing import CalibrationMethodName, Quantize
     from edgedistill.core.stage import StageContext
     from edgedistill.stages.quantize.backends import Backend
     from edgedistill.stages.quantize.calibration import Calibrating

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Export, Prune
+from edgedistill.core.pruning import Prune
+from edgedistill.core.recipe import Augmentation, Export
 from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.cost.graph import count

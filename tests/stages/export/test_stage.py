@@ -17,7 +17,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgedistill.core.recipe import Export, Prune
+from edgedistill.core.pruning import Prune
+from edgedistill.core.recipe import Export
 from edgedistill.core.stage import StageContext
 from edgedistill.cost.graph import count
 from edgedistill.errors import InputError, PromiseError

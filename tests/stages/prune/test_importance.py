@@ -13,7 +13,8 @@ from torch import nn
 
 from edgedistill.core.labels import UNLABELLED
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, ImportanceName, Prune
+from edgedistill.core.pruning import ImportanceName, Prune
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.data.dataset import Split

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from edgedistill.core.recipe import Prune
+from edgedistill.core.pruning import Prune
 from edgedistill.models.signature import Signature
 from edgedistill.stages.prune.levers import Lever, Limits
 from edgedistill.stages.prune.rounds import scored_in_rounds

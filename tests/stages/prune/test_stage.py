@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Prune
+from edgedistill.core.pruning import Prune
 from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.errors import InputError, PromiseError

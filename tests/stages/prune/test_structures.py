@@ -13,7 +13,8 @@ from prunable_networks import NETWORKS, FusedAttention, FusedVit
 from torch import nn
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Export, Prune
+from edgedistill.core.pruning import Prune
+from edgedistill.core.recipe import Export
 from edgedistill.core.stage import StageContext
 from edgedistill.core.teacher import Model
 from edgedistill.cost.graph import count

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgedistill.core.evidence import Evidence, Quantity
-from edgedistill.core.recipe import Prune
+from edgedistill.core.pruning import Prune
 from edgedistill.core.stage import StageContext
 from edgedistill.errors import DeviceError, InputError
 from edgedistill.models.network import load

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import onnx
 import pytest
 
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.stages.quantize import Quantization
 from edgedistill.stages.quantize.check import Coverage, coverage_in_file, coverage_in_runtime
 

@@ -10,7 +10,7 @@ import pytest
 from quantized_chain import write_chain
 
 from edgedistill.core.judging import Judged
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageContext
 from edgedistill.cost import count

@@ -10,7 +10,7 @@ import pytest
 
 from edgedistill.catalog.host import complete, read_host_facts
 from edgedistill.catalog.profiles import load, names
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.cost.heavy_operators import FLOAT_OPERATORS, INT8_OPERATORS
 from edgedistill.stages.quantize import Quantization
 

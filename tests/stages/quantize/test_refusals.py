@@ -10,7 +10,8 @@ import pytest
 from onnx import numpy_helper
 
 from edgedistill.core.preprocessing import Preprocessing
-from edgedistill.core.recipe import Augmentation, Quantize
+from edgedistill.core.quantizing import Quantize
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.errors import InputError

@@ -7,7 +7,7 @@ import onnx
 import onnx.parser
 import pytest
 
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.stages.quantize import Quantization
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import onnx.parser
 import pytest
 from onnx import numpy_helper
 
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.report import Int8Check
 from edgedistill.cost import count
 from edgedistill.errors import PromiseError

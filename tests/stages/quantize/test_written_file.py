@@ -17,7 +17,7 @@ from onnxruntime.quantization import (
 )
 
 from edgedistill.core.preprocessing import METADATA_KEY
-from edgedistill.core.recipe import Quantize
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.stage import StageContext
 from edgedistill.stages.quantize import Quantization
 
@@ -128,7 +128,8 @@ from pathlib import Path
 import numpy as np
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.profile import QuantizationScheme
-from edgedistill.core.recipe import Augmentation, Quantize
+from edgedistill.core.quantizing import Quantize
+from edgedistill.core.recipe import Augmentation
 from edgedistill.core.stage import StageContext
 from edgedistill.data.dataset import Dataset, Split
 from edgedistill.stages.quantize import Quantization
