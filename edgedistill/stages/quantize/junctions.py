@@ -91,7 +91,7 @@ def junctions(graph: onnx.GraphProto) -> list[Junction]:
         if made is None:
             continue
         tensor, makers, channels = made
-        tensor = _through_activations(tensor, wiring, convolution=node.op_type == "Conv")
+        tensor = _through_activations(tensor, wiring, channels, node.op_type == "Conv")
         readers = _readers(tensor, channels, wiring, convolution=node.op_type == "Conv")
         if readers:
             axis = 1 if node.op_type == "Conv" else -1
@@ -177,11 +177,19 @@ def _with_added(
     return add.output[0], (*makers, Side(add.input[place], None, "outputs")), channels
 
 
-def _through_activations(tensor: str, wiring: Wiring, *, convolution: bool) -> str:
+def _through_activations(tensor: str, wiring: Wiring, channels: int, convolution: bool) -> str:
     passed = _HOMOGENEOUS if convolution else _HOMOGENEOUS - {"AveragePool", "MaxPool"}
-    while (reader := wiring.only_reader(tensor)) is not None and reader.op_type in passed:
+    while (reader := wiring.only_reader(tensor)) is not None and (
+        reader.op_type in passed or (not convolution and _keeps_last_axis(reader, wiring, channels))
+    ):
         tensor = reader.output[0]
     return tensor
+
+
+def _keeps_last_axis(node: onnx.NodeProto, wiring: Wiring, channels: int) -> bool:
+    """Whether a Reshape leaves the channels where they are, as one of rows to a matrix does."""
+    shape = wiring.constants.get(node.input[1]) if node.op_type == "Reshape" else None
+    return shape is not None and int(onnx.numpy_helper.to_array(shape)[-1]) == channels
 
 
 def _readers(tensor: str, channels: int, wiring: Wiring, *, convolution: bool) -> tuple[Side, ...]:

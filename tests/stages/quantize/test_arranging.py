@@ -10,6 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgedistill.stages.quantize.arranging import arrange
+from edgedistill.stages.quantize.junctions import junctions
 from edgedistill.stages.quantize.masks import raise_masks
 
 if TYPE_CHECKING:
@@ -247,14 +248,41 @@ def test_linear_layers_before_the_heads_part_take_their_bias_along(
     np.testing.assert_allclose(answers(changed, sample), answers(model, sample), atol=1e-5)
 
 
-def test_a_reshape_that_copies_a_size_keeps_the_sequence_it_copies_from(
-    scheme: Scheme, random: np.random.Generator
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("N,5,8", ["Reshape", "Gemm", "Reshape", "Reshape"]),
+        ("1,5,8", ["Reshape", "Gemm", "Reshape", "Reshape"]),
+        ("N,L,8", ["MatMul", "Add", "Reshape"]),  # nobody knows the way back
+    ],
+)
+def test_a_linear_layer_gets_its_sequence_back(
+    given: str, wanted: list[str], scheme: Scheme, random: np.random.Generator
 ) -> None:
     model = written(
         "a = MatMul (input, w) ab = Add (a, b) out = Reshape (ab, shape)",
-        "N,5,8",
-        shape=np.array([0, 5, 2, 3], np.int64),
+        given,
+        shape=np.array([0, 5, 2, 3], np.int64),  # 0 copies a size, so it cannot read a matrix
         w=random.standard_normal((8, 6)).astype(np.float32),
         b=random.standard_normal(6).astype(np.float32),
     )
-    assert operators(arranged(model, scheme())) == ["MatMul", "Add", "Reshape"]
+    changed = arranged(model, scheme())
+    assert operators(changed) == wanted
+    sample = random.standard_normal((1, 5, 8)).astype(np.float32)
+    np.testing.assert_allclose(answers(changed, sample), answers(model, sample), atol=1e-5)
+
+
+def test_a_normalization_still_meets_its_products_behind_the_reshape(
+    scheme: Scheme, random: np.random.Generator
+) -> None:
+    shapes = {"scale": (8,), "shift": (8,), "w1": (8, 6), "b1": (6,), "w2": (8, 6), "b2": (6,)}
+    model = written(
+        "n = LayerNormalization (input, scale, shift)"
+        "a = MatMul (n, w1) ab = Add (a, b1) c = MatMul (n, w2) cb = Add (c, b2)"
+        "out = Add (ab, cb)",
+        "N,5,8",
+        **{key: random.standard_normal(size).astype(np.float32) for key, size in shapes.items()},
+    )
+    [found] = junctions(arranged(model, scheme()).graph)
+    assert [side.name for side in found.makers] == ["scale", "shift"]
+    assert [side.name for side in found.readers] == ["w1", "w2"]
