@@ -94,24 +94,11 @@ class Quantization:
             folder = Path(work)
             prepared = prepare(source, folder)
             workshop = Workshop(source, prepared, samples, self.scheme, folder, context)
-            arranged = workshop.float_graph(Draft(self.config.calibration))
-            products = len(products_of_activations(onnx.load_model(arranged).graph))
             made = self._made(workshop)
             result = made.model
-            onnx.save_model(result, written)
-            coverage = (
-                coverage_in_runtime(written, folder, context.threads)
-                if self.runs_here
-                else coverage_in_file(result)
-            )
+            coverage = self._covered(workshop, result, floating=len(made.floating))
+        onnx.save_model(result, written)
         promise_limits(source, result, sixteen_bits=self.scheme.fall_back != "float")
-        promise_share(
-            coverage,
-            self.config.min_int8_share,
-            self.scheme,
-            here=self.runs_here,
-            meant_in_float=len(made.floating) + products,
-        )
         promise_output(self.model, written, samples, context.threads)
         sizes = {"fp32": self.model.stat().st_size, "int8": written.stat().st_size}
         if not made.floating:
@@ -130,9 +117,9 @@ class Quantization:
         """The int8 model, and what was tried before it."""
         if self.backend is not None:
             return _Made(self._made_elsewhere(workshop, self.backend), self.config.calibration)
-        if self.judge is None or not self.config.methods:
-            draft, attempts = Draft(self.config.calibration), None
-        else:
+        draft, attempts = Draft(self.config.calibration), None
+        if self.judge is not None and self.config.methods:
+            self._covered(workshop, workshop.build(draft))  # else all that follows is in vain
             climbed = climb(workshop, self.judge, self.config)
             draft, attempts = climbed.draft, climbed.attempts
         return _Made(
@@ -142,6 +129,37 @@ class Quantization:
             attempts=attempts,
             mac_share=_mac_share(workshop, draft),
         )
+
+    def _covered(
+        self, workshop: Workshop, model: onnx.ModelProto, *, floating: int = 0
+    ) -> Coverage:
+        """What runs in int8, which must be enough.
+
+        Args:
+            workshop: Where the model was built.
+            model: The int8 model.
+            floating: How many of its heavy operators are in float on purpose.
+
+        Raises:
+            PromiseError: If too little runs in int8.
+        """
+        file = workshop.folder / "covered.onnx"
+        onnx.save_model(model, file)
+        coverage = (
+            coverage_in_runtime(file, workshop.folder, workshop.context.threads)
+            if self.runs_here
+            else coverage_in_file(model)
+        )
+        arranged = workshop.float_graph(Draft(self.config.calibration))
+        products = len(products_of_activations(onnx.load_model(arranged).graph))
+        promise_share(
+            coverage,
+            self.config.min_int8_share,
+            self.scheme,
+            here=self.runs_here,
+            meant_in_float=floating + products,
+        )
+        return coverage
 
     def _made_elsewhere(self, workshop: Workshop, backend: Backend) -> onnx.ModelProto:
         request = Request(

@@ -14,6 +14,7 @@ from edgedistill.core.quantizing import Quantize
 from edgedistill.core.report import Int8Check
 from edgedistill.core.stage import StageContext
 from edgedistill.cost import count
+from edgedistill.errors import PromiseError
 from edgedistill.stages.quantize import Quantization
 from edgedistill.stages.quantize.fidelity import FloatAnswers
 
@@ -235,3 +236,21 @@ def test_a_run_that_is_cut_off_leaves_no_model_and_the_next_gives_the_same_bytes
     first, second = climbing(**config), climbing(**config)
     assert first.model.read_bytes() == second.model.read_bytes()
     assert first.attempts == second.attempts
+
+
+def test_a_scheme_that_this_runtime_leaves_in_float_is_refused_before_anything_is_tried(
+    trained: Callable[[str], Path],
+    digits: Dataset,
+    scheme: Scheme,
+    context: StageContext,
+    tmp_path: Path,
+) -> None:
+    model = trained("residual-cnn")
+    judge = Nearness(model, digits, tmp_path / "judging", limit=0.0)
+    symmetric = scheme(activation="int8", symmetric_activation=True)
+    stage = Quantization(
+        model, digits, Quantize(min_int8_share=1.0), symmetric, runs_here=True, judge=judge
+    )
+    with pytest.raises(PromiseError, match="of the heavy operators in int8"):
+        stage.run(context)
+    assert judge.files == []
