@@ -10,13 +10,13 @@ from edgedistill.core.learning import Fraction
 from edgedistill.core.strict import Strict
 
 Technique = Literal[
-    "calibration", "bias-correction", "equalization", "smoothing", "rounding", "fall-back"
+    "bias-correction", "calibration", "equalization", "smoothing", "rounding", "fall-back"
 ]
 """What keeps accuracy after training, in order of cost."""
 
 TECHNIQUES: tuple[Technique, ...] = (
-    "calibration",
     "bias-correction",
+    "calibration",
     "equalization",
     "smoothing",
     "rounding",

@@ -40,9 +40,10 @@ class Quantize(Strict):
     that are not left in float on purpose."""
     methods: tuple[Technique, ...] = Field(default=TECHNIQUES, strict=False)
     """What may be tried, one after the other in order of cost, until the accuracy budget holds:
-    other methods of calibration, bias-correction, equalization (of channels across layers),
-    smoothing (of activations into weights, for transformers), rounding (learned, of weights) and
-    fall-back (of single operators to float); [] for none of them."""
+    bias-correction (in any case, for it costs the device nothing), other methods of calibration,
+    equalization (of channels across layers), smoothing (of activations into weights, for
+    transformers), rounding (learned, of weights) and fall-back (of single operators to float); []
+    for none of them."""
     max_float_share: Fraction = 0.5
     """fall-back leaves at most this share of the multiply-accumulates in float."""
     backend: Literal["edgedistill", "onnxruntime", "optimum", "neural-compressor"] = "edgedistill"

@@ -32,6 +32,9 @@ CALIBRATIONS: tuple[CalibrationMethodName, ...] = (
 )
 """What is tried beside the recipe's own method, in order of cost."""
 
+FREE = frozenset({"bias-correction"})
+"""Tried also where the limits hold: it costs the device nothing, and here one pass of samples."""
+
 
 @dataclass(frozen=True)
 class Climbed:
@@ -61,7 +64,7 @@ def climb(workshop: Workshop, judge: Judge, config: Quantize) -> Climbed:
     climber = _Climber(workshop, judge)
     climber.start(Draft(config.calibration))
     for technique in (one for one in TECHNIQUES if one in config.methods):
-        if climber.holds:
+        if climber.holds and technique not in FREE:
             break
         if technique == "calibration":
             climber.calibrations()
