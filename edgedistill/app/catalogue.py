@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog.profiles import check, load, names, profile_file
 from edgedistill.catalog.shapes import check_shapes, shape_documents
+from edgedistill.core.estimate import Estimate
+from edgedistill.core.findings import Diagnosis
 from edgedistill.core.profile import TargetProfile
+from edgedistill.core.quantized import QuantizeReport
 from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
+from edgedistill.core.shape_document import ShapeDocument
 from edgedistill.core.target_check import (
     TargetsCheck,
     estimate_rows,
@@ -28,7 +32,15 @@ if TYPE_CHECKING:
     from edgedistill.core.strict import Strict
     from edgedistill.core.target_check import EstimateRow
 
-_DOCUMENTS: dict[str, type[Strict]] = {"recipe": Recipe, "profile": TargetProfile, "report": Report}
+_DOCUMENTS: dict[str, type[Strict]] = {
+    "recipe": Recipe,
+    "profile": TargetProfile,
+    "shape": ShapeDocument,
+    "report": Report,
+    "quantize-report": QuantizeReport,
+    "estimate": Estimate,
+    "diagnosis": Diagnosis,
+}
 
 
 def target_profiles() -> tuple[TargetProfile, ...]:
@@ -95,7 +107,7 @@ def schema(kind: str) -> str:
     """The JSON Schema of a kind of document, for editors and validators.
 
     Args:
-        kind: recipe, profile or report.
+        kind: recipe, profile, shape, report, quantize-report, estimate or diagnosis.
 
     Raises:
         InputError: If there is no such kind of document.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+KINDS = ("recipe", "profile", "shape", "report", "quantize-report", "estimate", "diagnosis")
+
 
 @click.command()
-@click.argument("kind", type=click.Choice(["recipe", "profile", "report"]))
+@click.argument("kind", type=click.Choice(KINDS))
 def schema(kind: str) -> None:
-    """Print the JSON Schema of a recipe, a target profile or a report."""
+    """Print the JSON Schema of a document that is read or written here."""
     import edgedistill
 
     click.echo(edgedistill.schema(kind), nl=False)

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from onnx import helper
 
+from edgedistill.cli.schema import KINDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -191,7 +193,7 @@ def test_init_writes_a_recipe_that_plans_and_never_overwrites(tmp_path: Path) ->
     assert "is there already" in again.stderr
 
 
-@pytest.mark.parametrize("kind", ["recipe", "profile", "report"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_schema_prints_json_schema(tmp_path: Path, kind: str) -> None:
     ended = _run("schema", kind, cwd=tmp_path)
     assert json.loads(ended.stdout)["additionalProperties"] is False
