@@ -39,6 +39,7 @@ OURS = {
     "ours, least squares": ("mean-squared-error", ()),
     "ours, corrected": ("mean-squared-error", ("bias-correction",)),
     "ours, equalized": ("mean-squared-error", ("equalization", "bias-correction")),
+    "ours, rounded": ("mean-squared-error", ("rounding", "bias-correction")),
 }
 """Calibration and ways of keeping accuracy, as a recipe names them."""
 INPUTS = frozenset({"float", "bare", "prepared"})

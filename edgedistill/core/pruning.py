@@ -52,7 +52,7 @@ class Prune(Strict):
     priced_networks: int = Field(default=16, ge=1, le=1024)
     """Of goals that are a size, a memory or a latency: how many networks with one part narrowed
     are exported and priced for the table that the search starts from. More see finer."""
-    importance: ImportanceName = "magnitude"
+    importance: ImportanceName = "activation"
     """What makes a channel worth keeping: the L2 norm of its weights (magnitude), the change of
     the loss without it to first order (taylor), its weights by the loss's curvature (hessian), or
     how much of what the next layers read it is (activation)."""
