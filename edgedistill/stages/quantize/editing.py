@@ -43,10 +43,5 @@ def insert_before(graph: onnx.GraphProto, node: onnx.NodeProto, new: onnx.NodePr
     graph.node.insert(_place(graph, node), new)
 
 
-def insert_after(graph: onnx.GraphProto, node: onnx.NodeProto | None, new: onnx.NodeProto) -> None:
-    """Puts a node behind another, or before all where there is none."""
-    graph.node.insert(0 if node is None else _place(graph, node) + 1, new)
-
-
 def _place(graph: onnx.GraphProto, node: onnx.NodeProto) -> int:
     return next(index for index, other in enumerate(graph.node) if other is node)

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import helper, numpy_helper
 
-from edgedistill.stages.quantize.editing import add_constant, insert_after
+from edgedistill.stages.quantize.editing import add_constant, insert_before
 from edgedistill.stages.quantize.wiring import Wiring
 
 if TYPE_CHECKING:
     import onnx
 
-DEEPEST = -60.0
-"""What a mask adds at most. Less than e^-60 = 9e-27 of what a score as high as the best would
-have, and with scores that differ by up to 27 still a normal number (e^-87)."""
+REACH = 80.0
+"""How far below the highest score of its row a score may be. What is lower has less than
+e^-80 = 2e-35 of the highest one's weight, which is still a normal number and adds nothing to a
+float32 sum."""
+
+_AXES_ARE_AN_INPUT = 18
+"""Operator set from which ReduceMax takes its axes as an input."""
 
 _HIDES = -1000.0
 """No score is made as small as this but to hide it."""
@@ -44,27 +48,42 @@ _SHAPES_A_MASK = frozenset(
 )
 
 
-def raise_masks(graph: onnx.GraphProto) -> None:
-    """Lets no mask that is added before a Softmax go below `DEEPEST`."""
+def raise_masks(graph: onnx.GraphProto, opset: int) -> None:
+    """Lets no score of a Softmax behind a mask lie further below its row's highest than `REACH`.
+
+    Whatever the spread of the scores, the weights stay what they are to float32's precision.
+
+    Args:
+        graph: It is changed.
+        opset: Its operator set.
+    """
     wiring = Wiring.of(graph)
-    raised: dict[str, str] = {}
     for node in list(graph.node):
         scores = wiring.producers.get(node.input[0]) if node.op_type == "Softmax" else None
         if scores is None or scores.op_type != "Add" or _is_checked_for_nan(node, wiring):
             continue
-        for place, tensor in enumerate(scores.input):
-            if tensor not in raised:
-                if not _hides(tensor, wiring):
-                    continue
-                raised[tensor] = _raise(graph, wiring.producers.get(tensor), tensor)
-            scores.input[place] = raised[tensor]
+        if any(_hides(tensor, wiring) for tensor in scores.input):
+            _hold(graph, node, opset)
 
 
-def _raise(graph: onnx.GraphProto, producer: onnx.NodeProto | None, tensor: str) -> str:
-    bound = add_constant(graph, f"{tensor}_deepest", np.array(DEEPEST, np.float32))
-    name = f"{tensor}_raised"
-    insert_after(graph, producer, helper.make_node("Max", [tensor, bound], [name], name))
-    return name
+def _hold(graph: onnx.GraphProto, softmax: onnx.NodeProto, opset: int) -> None:
+    """Puts in front of a Softmax what keeps its scores within reach of their row's highest."""
+    scores, name = softmax.input[0], softmax.output[0]
+    axis = next((item.i for item in softmax.attribute if item.name == "axis"), -1)
+    top, floor, held = f"{name}_highest", f"{name}_floor", f"{name}_within_reach"
+    if opset >= _AXES_ARE_AN_INPUT:
+        axes = add_constant(graph, f"{name}_axes", np.array([axis], np.int64))
+        highest = helper.make_node("ReduceMax", [scores, axes], [top], top, keepdims=1)
+    else:
+        highest = helper.make_node("ReduceMax", [scores], [top], top, axes=[axis], keepdims=1)
+    reach = add_constant(graph, f"{name}_reach", np.array(REACH, np.float32))
+    for new in (
+        highest,
+        helper.make_node("Sub", [top, reach], [floor], floor),
+        helper.make_node("Max", [scores, floor], [held], held),
+    ):
+        insert_before(graph, softmax, new)
+    softmax.input[0] = held
 
 
 def _is_checked_for_nan(node: onnx.NodeProto, wiring: Wiring) -> bool:

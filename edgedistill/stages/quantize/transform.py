@@ -61,7 +61,7 @@ def prepare(model: onnx.ModelProto, folder: Path, scheme: QuantizationScheme | N
     )
     ready = onnx.load_model(prepared)
     _name_nodes(ready.graph)
-    raise_masks(ready.graph)
+    raise_masks(ready.graph, opset(ready))
     if scheme is not None:
         arrange(ready.graph, scheme)
     onnx.save_model(ready, prepared)
