@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.app.attempt import Attempt, nothing_after
+from edgedistill.app.back_ends import (
+    backend_of_graph,
+    backend_of_torch,
+    is_of_torch,
+    other_code,
+)
 from edgedistill.app.judges import JUDGING_CODE, Judging
 from edgedistill.app.predictions import SplitPredictions
 from edgedistill.app.reach import HOST, runs_here, transport
@@ -15,11 +21,9 @@ from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.catalog.profiles import load
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
-from edgedistill.stages.export.from_torch import export_torch
 from edgedistill.stages.export.graph import file_limits
 from edgedistill.stages.export.stage import Exporting
 from edgedistill.stages.quantize import DynamicQuantization, HalfPrecision, Quantization
-from edgedistill.stages.quantize.backends import NeuralCompressor, OnnxRuntime, Optimum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +139,7 @@ class ShippingRoad:
 
         elsewhere = ("candidates", "fine_tune")
         settings = {key: value for key, value in plain(config).items() if key not in elsewhere}
-        needed = {"teacher", "fp32"} | ({"network"} if _of_torch(config) else set())
+        needed = {"teacher", "fp32"} | ({"network"} if is_of_torch(config) else set())
         return self.plan.add(
             "quantize",
             f"quantize: {learner}{_way(variant, scheme, config)}",
@@ -151,25 +155,18 @@ class ShippingRoad:
                 **{role: step for role, step in known.items() if role in needed},
                 "model": export,
             },
-            code=("data", "cost", "stages/quantize", *JUDGING_CODE, *_other_code(config)),
+            code=("data", "cost", "stages/quantize", *JUDGING_CODE, *other_code(config)),
             make=make,
             target=self.target,
         )
 
     def _backend(self, config: Quantize, folders: Mapping[str, Path]) -> Backend | None:
         """Who else makes the int8 file; None for our own."""
-        if config.backend == "onnxruntime":
-            return OnnxRuntime()
-        if config.backend == "optimum":
-            return Optimum()
-        if not _of_torch(config):
-            return None
+        if not is_of_torch(config):
+            return backend_of_graph(config)
         network, (opset, _) = self.learning.compressed(folders["network"]), self._file_limits()
         static = self.resolved.runtime(self.target)[1].shapes == "static"
-        return NeuralCompressor(
-            network,
-            lambda module, file: export_torch(network, module, file, opset=opset, static=static),
-        )
+        return backend_of_torch(network, opset=opset, static=static)
 
     def _file_limits(self) -> tuple[int, int]:
         """Operator set and IR version of the target's files."""
@@ -282,16 +279,6 @@ class ShippingRoad:
 
     def _called(self, name: str) -> str:
         return "" if name == "teacher" else self.learning.called
-
-
-def _of_torch(config: Quantize) -> bool:
-    """Whether the int8 file is made of the torch network, not of its ONNX file."""
-    return config.backend == "neural-compressor"
-
-
-def _other_code(config: Quantize) -> tuple[str, ...]:
-    """Further rooms whose sources make the int8 file."""
-    return ("models", "stages/export") if _of_torch(config) else ()
 
 
 def _way(variant: Variant, scheme: QuantizationScheme, config: Quantize) -> str:
