@@ -50,7 +50,7 @@ def assemble(
     choice = clerk.student_choice(results)
     shown = results[choice.student or next(iter(results))]
     return Report(
-        schema_version=1,
+        schema_version=2,
         run=resolved.recipe.name,
         target=target,
         target_title=rows.profile.title,

@@ -8,9 +8,11 @@ from pydantic import Field, model_validator
 
 from edgedistill.core.attempts import Attempts
 from edgedistill.core.budget import Budget
+from edgedistill.core.damage import Damage
 from edgedistill.core.evidence import Conditions, Quantity
 from edgedistill.core.learned import LearningStep
 from edgedistill.core.learning import Fraction
+from edgedistill.core.operator_times import OperatorTimes
 from edgedistill.core.pruned import Pruned
 from edgedistill.core.strict import Strict
 
@@ -203,6 +205,8 @@ class Provenance(Strict):
     recipe_sha256: str
     data_sha256: str
     data_source: str
+    data_licence: str | None = None
+    """The licence of the data, as its source or the recipe names it; absent where unknown."""
     seed: int
     versions: dict[str, str]
     steps: dict[str, str]
@@ -212,7 +216,7 @@ class Provenance(Strict):
 class Report(Strict):
     """All facts about one target of one run."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     kind: Literal["edgedistill-report"] = "edgedistill-report"
     run: str
     target: str
@@ -231,6 +235,11 @@ class Report(Strict):
     """Every step in which one of the networks learned, in their order."""
     pruning: tuple[Pruned, ...] = Field(default=(), strict=False)
     """How each network that was pruned came by its widths."""
+    damage: Damage | None = None
+    """What the network that ships does otherwise than the teacher, on the validation split; absent
+    in reports of schema version 1."""
+    operator_times: tuple[OperatorTimes, ...] = Field(default=(), strict=False)
+    """Where the time of the teacher and of the network that ships goes, where it is known."""
     conditions: Conditions | None
     """Of the latency measurement; absent where there was none."""
     class_names: tuple[str, ...] = Field(strict=False)

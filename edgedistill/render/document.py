@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgedistill.core.quantized import QuantizeReport
 
 KIND = "edgedistill-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _AGAIN = "Run the command that made it again"
 
 

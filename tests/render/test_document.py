@@ -54,7 +54,7 @@ def changed(report: Report, **changes: Any) -> str:
         (lambda text: text.replace("0.123456", '"0.123456"', 1), "is not a number"),
         (lambda text: text.replace("{", '{"run": "x",', 1), "holds the key 'run' twice"),
         (lambda text: text.replace('"target":', '"targett":', 1), "Did you mean 'target'"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "newer"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 3'), "newer"),
         (lambda text: text.replace("edgedistill-report", "other"), "is not an edgedistill report"),
         (lambda text: "[]", "is not an edgedistill report"),
         (lambda text: "{}", "is not an edgedistill report"),
@@ -83,7 +83,7 @@ def test_a_newer_report_says_how_to_upgrade(
     make_report: Callable[..., Report], tmp_path: Path
 ) -> None:
     path = tmp_path / "report.json"
-    path.write_text(changed(make_report(), schema_version=2, new_key=1), encoding="utf-8")
+    path.write_text(changed(make_report(), schema_version=3, new_key=1), encoding="utf-8")
     with pytest.raises(InputError, match="pip install --upgrade edgedistill") as caught:
         read_report(path)
     assert len(caught.value.faults) == 1
