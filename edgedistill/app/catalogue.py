@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgedistill.catalog.profiles import check, load, names, profile_file
 from edgedistill.catalog.shapes import check_shapes, shape_documents
+from edgedistill.core.baseline import Baseline
+from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.estimate import Estimate
 from edgedistill.core.findings import Diagnosis
 from edgedistill.core.profile import TargetProfile
@@ -40,6 +42,8 @@ _DOCUMENTS: dict[str, type[Strict]] = {
     "quantize-report": QuantizeReport,
     "estimate": Estimate,
     "diagnosis": Diagnosis,
+    "baseline": Baseline,
+    "device-report": DeviceReport,
 }
 
 
@@ -107,7 +111,8 @@ def schema(kind: str) -> str:
     """The JSON Schema of a kind of document, for editors and validators.
 
     Args:
-        kind: recipe, profile, shape, report, quantize-report, estimate or diagnosis.
+        kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, baseline or
+            device-report.
 
     Raises:
         InputError: If there is no such kind of document.

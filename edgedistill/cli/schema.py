@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import click
 
-KINDS = ("recipe", "profile", "shape", "report", "quantize-report", "estimate", "diagnosis")
+KINDS = (
+    "recipe",
+    "profile",
+    "shape",
+    "report",
+    "quantize-report",
+    "estimate",
+    "diagnosis",
+    "baseline",
+    "device-report",
+)
 
 
 @click.command()

@@ -1,29 +1,60 @@
-"""`report.json`: the truth. Written canonically, read strictly."""
+"""JSON is the truth: reports, baselines and device reports, written canonically, read strictly."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.core.baseline import Baseline
+from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.report import Report
 from edgedistill.errors import Fault, InputError, PromiseError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgedistill.core.quantized import QuantizeReport
+    from edgedistill.core.strict import Strict
 
 KIND = "edgedistill-report"
 SCHEMA_VERSION = 2
 _AGAIN = "Run the command that made it again"
 
 
-def report_text(report: Report | QuantizeReport) -> str:
-    """A report as canonical JSON: keys sorted, two spaces, one newline at the end.
+@dataclass(frozen=True)
+class _Sort:
+    """A sort of document, as far as its reader must know it."""
+
+    kind: str
+    title: str
+    """With its article, for a person."""
+    newest: int
+    """The newest schema version that is read."""
+    give: str
+    """What to give instead of another file."""
+
+
+_REPORT = _Sort(KIND, "an edgedistill report", SCHEMA_VERSION, "Give the report.json of a run")
+_BASELINE = _Sort(
+    "edgedistill-baseline",
+    "an edgedistill baseline",
+    1,
+    "Give the file that edgedistill baseline wrote",
+)
+_DEVICE_REPORT = _Sort(
+    "edgedistill-device-report",
+    "an edgedistill device report",
+    1,
+    "Give the file that edgedistill benchmark --device-report wrote",
+)
+
+
+def report_text(report: Strict) -> str:
+    """A report, or another document, as canonical JSON: keys sorted, two spaces, a newline.
 
     Raises:
-        PromiseError: If the report holds a number that is not finite, or no plain value.
+        PromiseError: If the document holds a number that is not finite, or no plain value.
     """
     try:
         text = json.dumps(
@@ -51,50 +82,66 @@ def read_report(path: Path) -> Report:
         InputError: If the file is missing, cut off, not JSON, holds NaN or a key twice, is no
             report, comes from a newer edgedistill, or does not fit the schema.
     """
-    document = _parse(_read_text(path), path)
-    if not isinstance(document, dict) or document.get("kind") != KIND:
+    return Report.read(_document(path, _REPORT), file=path)
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Reads a baseline that a repository keeps.
+
+    Raises:
+        InputError: As `read_report`.
+    """
+    return Baseline.read(_document(path, _BASELINE), file=path)
+
+
+def read_device_report(path: Path) -> DeviceReport:
+    """Reads what was measured where the device is.
+
+    Raises:
+        InputError: As `read_report`, and if a figure was not measured on the device itself.
+    """
+    return DeviceReport.read(_document(path, _DEVICE_REPORT), file=path)
+
+
+def _document(path: Path, sort: _Sort) -> dict[str, Any]:
+    document = _parse(_read_text(path, sort), path)
+    if not isinstance(document, dict) or document.get("kind") != sort.kind:
         kind = repr(document.get("kind")) if isinstance(document, dict) else None
         raise InputError(
             Fault(
                 file=path,
                 field="kind",
                 given=kind,
-                problem="is not an edgedistill report",
-                remedy="Give the report.json of a run",
+                problem=f"is not {sort.title}",
+                remedy=sort.give,
             )
         )
     version = document.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version > sort.newest:
         raise InputError(
             Fault(
                 file=path,
                 field="schema_version",
                 given=str(version),
                 problem="comes from a newer edgedistill; this one reads up to "
-                f"schema_version {SCHEMA_VERSION}",
+                f"schema_version {sort.newest}",
                 remedy="Upgrade with: pip install --upgrade edgedistill",
             )
         )
-    return Report.read(document, file=path)
+    return document
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, sort: _Sort) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise InputError(
-            Fault(file=path, problem="does not exist", remedy="Give the report.json of a run")
-        ) from error
+        fault = Fault(file=path, problem="does not exist", remedy=sort.give)
+        raise InputError(fault) from error
     except UnicodeDecodeError as error:
         raise InputError(Fault(file=path, problem="is not UTF-8 text", remedy=_AGAIN)) from error
     except OSError as error:
-        raise InputError(
-            Fault(
-                file=path,
-                problem=f"cannot be read: {error.strerror}",
-                remedy="Give the report.json of a run",
-            )
-        ) from error
+        fault = Fault(file=path, problem=f"cannot be read: {error.strerror}", remedy=sort.give)
+        raise InputError(fault) from error
 
 
 class _RefusedError(ValueError):

@@ -7,7 +7,12 @@ import pytest
 
 from edgedistill.core.strict import plain
 from edgedistill.errors import InputError, PromiseError
-from edgedistill.render.document import read_report, report_text
+from edgedistill.render.document import (
+    read_baseline,
+    read_device_report,
+    read_report,
+    report_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,3 +114,31 @@ def test_a_report_that_ships_a_step_without_a_row_is_refused(
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(InputError, match=r"choice\.step 'int8' has no row"):
         read_report(path)
+
+
+@pytest.mark.parametrize(
+    ("read", "kind", "title"),
+    [
+        (read_baseline, "edgedistill-baseline", "an edgedistill baseline"),
+        (read_device_report, "edgedistill-device-report", "an edgedistill device report"),
+    ],
+)
+def test_other_documents_are_read_as_strictly(
+    read: Callable[[Path], object], kind: str, title: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "document.json"
+    cases = {
+        '{"kind": "edgedistill-report"}': f"is not {title}",
+        f'{{"kind": "{kind}", "schema_version": 2}}': "newer edgedistill",
+        f'{{"kind": "{kind}", "schema_version": NaN}}': "holds NaN",
+        f'{{"kind": "{kind}", "schema_version": 1': "is cut off",
+        f'{{"kind": "{kind}", "kind": "{kind}"}}': "holds the key 'kind' twice",
+        f'{{"kind": "{kind}", "schema_version": 1}}': "target: is missing",
+    }
+    for text, message in cases.items():
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError) as caught:
+            read(path)
+        assert message in str(caught.value)
+    with pytest.raises(InputError, match="does not exist"):
+        read(tmp_path / "absent.json")
