@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgedistill import tasks
+from edgedistill.app.environment import versions
 from edgedistill.app.predictions import SplitPredictions, read_evaluation
 from edgedistill.app.reach import require_at_hand, transport
 from edgedistill.app.resolve import read_recipe
@@ -18,6 +19,7 @@ from edgedistill.bench.latency import latency
 from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.bench.samples import read_samples
 from edgedistill.catalog.profiles import load
+from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.evidence import Conditions, Evidence, Quantity
 from edgedistill.core.recipe import Benchmark
 from edgedistill.core.report import Latency
@@ -25,6 +27,7 @@ from edgedistill.core.stage import SilentProgress, StageContext
 from edgedistill.core.strict import Strict
 from edgedistill.data import open_dataset, open_source
 from edgedistill.render import figures as written
+from edgedistill.render.document import report_text
 from edgedistill.stages.export.contract import require_preprocessing
 from edgedistill.store import write_file
 
@@ -67,6 +70,28 @@ class BenchmarkResult(Strict):
             InputError: If the place cannot be written to.
         """
         write_file(Path(path), (self.model_dump_json(indent=1) + "\n").encode())
+
+    def device_report(self) -> DeviceReport:
+        """The first model's figures as a document that a gate elsewhere accepts for that model."""
+        first = self.models[0]
+        return DeviceReport(
+            schema_version=1,
+            kind="edgedistill-device-report",
+            target=self.target,
+            model_sha256=first.sha256,
+            inputs=self.inputs,
+            conditions=self.conditions,
+            latency=first.latency,
+            versions=versions(),
+        )
+
+    def save_device_report(self, path: str | Path) -> None:
+        """Writes the first model's figures for a gate that runs elsewhere.
+
+        Raises:
+            InputError: If the place cannot be written to.
+        """
+        write_file(Path(path), report_text(self.device_report()).encode())
 
     def lines(self) -> list[str]:
         """The figures as lines of text for a person."""

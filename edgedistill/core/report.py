@@ -92,6 +92,9 @@ class Row(Strict):
     energy_mj: Quantity | None = None
     """Energy of one inference in millijoules; absent where the profile has no power figures or
     there is no latency."""
+    instructions: Quantity | None = None
+    """Instructions that the processor retires for one inference; absent where nobody counted them
+    (a device report may bring them)."""
     int8: Int8Check | None = None
     variant: str | None = None
     """Which candidate of the last network it is, for instance int8-U8S8; absent for a step of which
