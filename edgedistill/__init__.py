@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.quantize import QuantizeRun, quantize
     from edgedistill.app.resolve import read_recipe
+    from edgedistill.app.verify import Verification, verify
     from edgedistill.core.budget import Budget
     from edgedistill.core.estimate import Estimate
     from edgedistill.core.findings import Diagnosis
@@ -42,6 +43,7 @@ __all__ = [
     "GateResult",
     "Preprocessing",
     "QuantizeRun",
+    "Verification",
     "benchmark",
     "check_targets",
     "compress",
@@ -61,6 +63,7 @@ __all__ = [
     "schema",
     "target_profile",
     "target_profiles",
+    "verify",
 ]
 
 _HOMES = {
@@ -72,6 +75,7 @@ _HOMES = {
     "GateResult": "edgedistill.app.outcome",
     "Preprocessing": "edgedistill.core.preprocessing",
     "QuantizeRun": "edgedistill.app.quantize",
+    "Verification": "edgedistill.app.verify",
     "benchmark": "edgedistill.app.benchmark",
     "check_targets": "edgedistill.app.catalogue",
     "compress": "edgedistill.app.compress",
@@ -91,6 +95,7 @@ _HOMES = {
     "schema": "edgedistill.app.catalogue",
     "target_profile": "edgedistill.app.catalogue",
     "target_profiles": "edgedistill.app.catalogue",
+    "verify": "edgedistill.app.verify",
 }
 
 

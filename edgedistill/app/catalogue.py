@@ -12,6 +12,7 @@ from edgedistill.core.baseline import Baseline
 from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.estimate import Estimate
 from edgedistill.core.findings import Diagnosis
+from edgedistill.core.manifest import Manifest
 from edgedistill.core.profile import TargetProfile
 from edgedistill.core.quantized import QuantizeReport
 from edgedistill.core.recipe import Recipe
@@ -44,6 +45,7 @@ _DOCUMENTS: dict[str, type[Strict]] = {
     "diagnosis": Diagnosis,
     "baseline": Baseline,
     "device-report": DeviceReport,
+    "manifest": Manifest,
 }
 
 
@@ -111,8 +113,8 @@ def schema(kind: str) -> str:
     """The JSON Schema of a kind of document, for editors and validators.
 
     Args:
-        kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, baseline or
-            device-report.
+        kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, baseline,
+            device-report or manifest.
 
     Raises:
         InputError: If there is no such kind of document.

@@ -11,6 +11,7 @@ import torch
 
 from edgedistill.app.asked_teacher import require_askable
 from edgedistill.app.assemble import assemble
+from edgedistill.app.given_files import given_files
 from edgedistill.app.live import (
     data_document,
     model_document,
@@ -34,6 +35,7 @@ from edgedistill.app.plan import tree
 from edgedistill.app.publish import code_of, notes_of, publish
 from edgedistill.app.resolve import resolve
 from edgedistill.app.road import lay_road
+from edgedistill.app.shelf import Shelf
 from edgedistill.company import company_of_launch
 from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
@@ -148,6 +150,7 @@ def run_recipe(
     networks = Networks(resolved.recipe, live or {})
     source = source or _open_source(resolved)
     road = lay_road(resolved, source, networks, company)
+    given = given_files(resolved.recipe)
     if company.rank:
         return _take_part(resolved, road, out, company)
     with RunFolder(out) as run, _same_threads_after():
@@ -174,7 +177,7 @@ def run_recipe(
             for target in resolved.recipe.targets
         }
         for target, report in reports.items():
-            publish(run, report, road.targets[target], finished, road.data)
+            publish(Shelf(run, f"{TARGETS_FOLDER}/{target}"), report, road, finished, given)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()

@@ -141,7 +141,7 @@ def _report_files(path: Path, doubts: list[str]) -> list[Path]:
                 remedy="Give the folder that compress wrote with --out, or its report.json",
             )
         )
-    state = _read_state(state_file)
+    state = read_state(state_file)
     if state.get("state") != COMPLETE:
         doubts.append(
             f"{path}: the run is not complete, so its budgets cannot be judged. Finish it: run the "
@@ -151,7 +151,12 @@ def _report_files(path: Path, doubts: list[str]) -> list[Path]:
     return [path / TARGETS_FOLDER / str(target) / REPORT_FILE for target in state["targets"]]
 
 
-def _read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path) -> dict[str, Any]:
+    """The state of a run, of which `targets` is a list.
+
+    Raises:
+        InputError: If the file is not the state of a run.
+    """
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.app.asked_teacher import asked_notes
-from edgedistill.app.outcome import REPORT_FILE, TARGETS_FOLDER, waterfall_file
+from edgedistill.app.manifest import manifest_of, recipe_file, step_files
+from edgedistill.app.outcome import REPORT_FILE, waterfall_file
+from edgedistill.app.shelf import Shelf, listed_file
 from edgedistill.app.shipping import MODEL_FILE
+from edgedistill.core.manifest import MANIFEST_FILE
 from edgedistill.data import open_dataset
 from edgedistill.gate.judge import judge
 from edgedistill.render.document import report_text
@@ -15,13 +18,14 @@ from edgedistill.render.pareto import PARETO_FILE, pareto_svg
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgedistill.app.networks import Networks
     from edgedistill.app.pipeline import Finished
-    from edgedistill.app.plan import PlannedStep
     from edgedistill.app.resolve import Resolved
-    from edgedistill.app.road import Road, TargetRoad
+    from edgedistill.app.road import Road
+    from edgedistill.core.manifest import GivenFile
     from edgedistill.core.report import Report
-    from edgedistill.store import RunFolder
 
 
 def code_of(resolved: Resolved) -> tuple[str, ...]:
@@ -58,15 +62,14 @@ def notes_of(
 
 
 def publish(
-    run: RunFolder, report: Report, road: TargetRoad, finished: Finished, data: PlannedStep
+    shelf: Shelf, report: Report, road: Road, finished: Finished, given: Sequence[GivenFile]
 ) -> None:
     """Copies a target's models, and what prepares their inputs, beside its report, which is last.
 
-    A tokenizer that a device needs lies there too.
+    A tokenizer that a device needs lies there too, and a manifest that lists every file.
     """
-    folder = f"{TARGETS_FOLDER}/{report.target}"
     shipped = report.shipped()
-    for branch in road.branches:
+    for branch in road.targets[report.target].branches:
         ships = report.choice.student in (branch.student, None)
         student = branch.student if report.students else None
         for name, export in branch.exports.items():
@@ -74,13 +77,19 @@ def publish(
             if not model.is_file():  # a candidate that could not be made; the report says why
                 continue
             content = model.read_bytes()
-            run.write(f"{folder}/{waterfall_file(name, student)}", content)
+            shelf.put(waterfall_file(name, student), content, "waterfall-model")
             if ships and name == (shipped.variant or shipped.step):
-                run.write(f"{folder}/{report.choice.model}", content)
-    for file in open_dataset(finished.folder(data)).companions:
-        run.write(f"{folder}/{file.name}", file.read_bytes())
+                shelf.put(report.choice.model, content, "shipped-model")
+    for file in open_dataset(finished.folder(road.data)).companions:
+        shelf.put(file.name, file.read_bytes(), "companion")
     if report.students:
-        run.write(f"{folder}/{PARETO_FILE}", pareto_svg(report).encode())
+        shelf.put(PARETO_FILE, pareto_svg(report).encode(), "document")
     verdict = judge(report)
-    run.write(f"{folder}/report.md", report_markdown(report, verdict).encode())
-    run.write(f"{folder}/{REPORT_FILE}", report_text(report).encode())
+    shelf.put("report.md", report_markdown(report, verdict).encode(), "document")
+    last = report_text(report).encode()
+    steps = [step for step in road.plan.steps if report.target in step.targets]
+    inputs = [recipe_file(shelf.run), *step_files(shelf.run, steps, finished)]
+    listed = [*shelf.files, listed_file(REPORT_FILE, last, "report")]
+    manifest = manifest_of(report, files=listed, run_files=inputs, given=given)
+    shelf.put(MANIFEST_FILE, report_text(manifest).encode())
+    shelf.put(REPORT_FILE, last, "report")

@@ -13,6 +13,7 @@ from edgedistill.cli.init import init
 from edgedistill.cli.quantize import quantize
 from edgedistill.cli.schema import schema
 from edgedistill.cli.targets import targets
+from edgedistill.cli.verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,5 +25,17 @@ def root() -> None:
     """
 
 
-for command in (init, compress, quantize, benchmark, estimate, doctor, gate, targets, schema):
+COMMANDS = (
+    init,
+    compress,
+    quantize,
+    benchmark,
+    estimate,
+    doctor,
+    gate,
+    verify,
+    targets,
+    schema,
+)
+for command in COMMANDS:
     root.add_command(command)

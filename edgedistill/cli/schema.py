@@ -14,6 +14,7 @@ KINDS = (
     "diagnosis",
     "baseline",
     "device-report",
+    "manifest",
 )
 
 

@@ -83,6 +83,28 @@ def fingerprint(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def source_files(model: Model, *, base: Path, field: str = "student") -> tuple[Path, ...]:
+    """The files of the user's own that the network is read from, weights and code among them.
+
+    Raises:
+        InputError: If a file is absent or the source is wrong.
+    """
+    kind, name = sources.split(model, field=field)
+    found: list[Path] = []
+    if isinstance(model, Teacher) and model.members:
+        for place, member in enumerate(model.members):
+            found += source_files(member, base=base, field=f"{field}.members.{place}")
+    elif kind == "python":
+        found.append(python_source.split(name, base=base, field=field)[0])
+    elif kind == "hf":
+        found += hugging_face.files(hugging_face.folder_of(name, base=base, field=field))
+    elif kind == "onnx":
+        found += onnx_file.files(base / name, field=field)
+    if model.weights is not None:
+        found.append(base / model.weights)
+    return tuple(found)
+
+
 def draws_weights(model: Model, *, base: Path, field: str = "student") -> bool:
     """Whether a `python:` source draws weights at random instead of loading them all.
 

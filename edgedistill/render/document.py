@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.core.baseline import Baseline
 from edgedistill.core.device_report import DeviceReport
+from edgedistill.core.manifest import Manifest
 from edgedistill.core.report import Report
 from edgedistill.errors import Fault, InputError, PromiseError
 
@@ -47,6 +48,12 @@ _DEVICE_REPORT = _Sort(
     "an edgedistill device report",
     1,
     "Give the file that edgedistill benchmark --device-report wrote",
+)
+_MANIFEST = _Sort(
+    "edgedistill-manifest",
+    "an edgedistill manifest",
+    1,
+    "Give a folder below targets/ of a run, or the run folder",
 )
 
 
@@ -101,6 +108,15 @@ def read_device_report(path: Path) -> DeviceReport:
         InputError: As `read_report`, and if a figure was not measured on the device itself.
     """
     return DeviceReport.read(_document(path, _DEVICE_REPORT), file=path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads what lists the files of a run.
+
+    Raises:
+        InputError: As `read_report`, and if a path in it could lead out of its folder.
+    """
+    return Manifest.read(_document(path, _MANIFEST), file=path)
 
 
 def _document(path: Path, sort: _Sort) -> dict[str, Any]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-_MANIFEST = "step.json"
+STEP_FILE = "step.json"
+"""What a finished step says of itself."""
 _UNFINISHED = ".unfinished-"
 _CHECKPOINT = ".checkpoint-"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -102,7 +103,7 @@ class RunFolder:
 
     def holds(self, name: str, key: str) -> bool:
         """Whether a step of this name and key was finished, without checking its files."""
-        return (self._place(name, key) / _MANIFEST).is_file()
+        return (self._place(name, key) / STEP_FILE).is_file()
 
     def make(
         self,
@@ -222,6 +223,20 @@ def facts_of(folder: Path) -> Mapping[str, Any]:
     return facts
 
 
+def files_of(folder: Path) -> Mapping[str, tuple[str, int]]:
+    """The files of a finished step, by its folder: name to SHA-256 and size in bytes.
+
+    They are what was written down when the step was made; `step.json` itself is not among them.
+    """
+    manifest = _read_manifest(folder)
+    if manifest is None:
+        raise ValueError(f"{folder} is not the folder of a finished step")
+    return {
+        name: (stored["sha256"], stored["size_bytes"])
+        for name, stored in sorted(manifest["files"].items())
+    }
+
+
 @contextmanager
 def _disk_space(root: Path) -> Iterator[None]:
     try:
@@ -252,11 +267,11 @@ def _write_manifest(
         "facts": facts,
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
-    (folder / _MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / STEP_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    path = folder / _MANIFEST
+    path = folder / STEP_FILE
     if not path.is_file():
         return None
     try:
