@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgedistill.app.attempt import is_needed, why_not_made
 from edgedistill.app.choose import choose
 from edgedistill.app.choose_student import Contender, choose_student
+from edgedistill.app.damage import damage_of
 from edgedistill.app.environment import versions
 from edgedistill.app.latencies import both_ways
 from edgedistill.app.learned import learned, pruned
@@ -48,7 +49,9 @@ def assemble(
     clerk = _Clerk(rows, several=len(rows.road.branches) > 1)
     results = {branch.student: clerk.result(branch) for branch in rows.road.branches}
     choice = clerk.student_choice(results)
-    shown = results[choice.student or next(iter(results))]
+    student = choice.student or next(iter(results))
+    shown = results[student]
+    branch = next(one for one in rows.road.branches if one.student == student)
     return Report(
         schema_version=2,
         run=resolved.recipe.name,
@@ -62,6 +65,7 @@ def assemble(
         students=_student_results(results) if clerk.several else (),
         learning=learned(target, road.plan, finished),
         pruning=pruned(rows.road.branches, road.plan, finished),
+        damage=damage_of(rows, branch, shown.shipped),
         conditions=rows.samples.conditions if rows.samples else None,
         class_names=rows.dataset.class_names,
         preprocessing=plain(rows.dataset.preprocessing),

@@ -100,22 +100,29 @@ class Rows:
         return self._row(branch, variant.name, named, variant.step)
 
     @cached_property
-    def _teacher(self) -> Evaluation:
-        """On the validation split."""
-        return self._evaluate(self.road.branches[0], "teacher", "validation")
+    def teacher(self) -> Evaluation:
+        """The teacher's answers on the validation split."""
+        return self.evaluation(self.road.branches[0], "teacher", "validation")
+
+    def evaluation(self, branch: Branch, name: str, split: str) -> Evaluation:
+        """The answers of one network, a step's or a candidate's, on one split."""
+        folder = self.finished.folder(branch.predictions[name])
+        read = read_evaluation if name in branch.exports else read_asked_evaluation
+        return read(folder, split, self.dataset)
 
     @property
-    def _evidence(self) -> Evidence:
+    def evidence(self) -> Evidence:
+        """How answers of an ONNX file were got."""
         here = runs_here(self.profile, self.resolved.runtime(self.target)[1])
         return Evidence.MEASURED_ON_DEVICE if here else Evidence.MEASURED_ON_STAND_IN
 
     def _row(self, branch: Branch, name: str, named: dict[str, Any], precision: Precision) -> Row:
         export = branch.exports.get(name)
-        own = self._evaluate(branch, name, "validation")
-        test = self._evaluate(branch, name, "test") if self.dataset.test else None
+        own = self.evaluation(branch, name, "validation")
+        test = self.evaluation(branch, name, "test") if self.dataset.test else None
         # A teacher behind an endpoint answers on a machine of its own.
-        seen = self._evidence if export else Evidence.MEASURED_ON_STAND_IN
-        teacher, compared = self._teacher, name != "teacher"
+        seen = self.evidence if export else Evidence.MEASURED_ON_STAND_IN
+        teacher, compared = self.teacher, name != "teacher"
         return Row(
             **named,
             accuracy=tasks.accuracy(own, evidence=seen),
@@ -161,11 +168,6 @@ class Rows:
         except InputError as error:  # the file runs, but its sizes cannot be told beforehand
             self.untold.setdefault(reason_of(error))
             return None
-
-    def _evaluate(self, branch: Branch, name: str, split: str) -> Evaluation:
-        folder = self.finished.folder(branch.predictions[name])
-        read = read_evaluation if name in branch.exports else read_asked_evaluation
-        return read(folder, split, self.dataset)
 
 
 _NO_FILE: dict[str, Any] = dict.fromkeys(

@@ -156,6 +156,14 @@ class Stages(Strict):
     benchmark: Benchmark | None = Benchmark()
 
 
+class Reporting(Strict):
+    """What the reports show of the samples themselves."""
+
+    examples: int = Field(default=24, ge=0, le=200)
+    """How many samples that only the compressed network gets wrong are shown, the surest mistakes
+    first; 0 for none, where the data is private: nothing of any sample is then in a report."""
+
+
 class Target(Strict):
     """One device, its budget, and what it wants done otherwise than the rest."""
 
@@ -186,6 +194,8 @@ class Recipe(Strict):
     """Absent: the teacher itself is pruned and quantized. A list: each learns from the same
     answers, all are measured in the same rounds, and one of them ships to each target."""
     stages: Stages = Stages()
+    report: Reporting = Reporting()
+    """What the reports show."""
     targets: dict[str, Target] = Field(min_length=1)
     """By profile name, for instance host or raspberry-pi-5."""
 

@@ -33,6 +33,18 @@ def points(figure: Quantity | None) -> str:
     return f"{100 * figure.value:+.2f} points{_interval(figure, 100, '+.2f')}"
 
 
+def error(figure: Quantity | None) -> str:
+    """A gap between two shares, which has no direction, in percentage points with its interval.
+
+    >>> from edgedistill.core.evidence import counted
+    >>> error(counted(0.0325, "x"))
+    '3.25 points'
+    """
+    if figure is None:
+        return ABSENT
+    return f"{100 * figure.value:.2f} points{_interval(figure, 100, '.2f')}"
+
+
 def milliseconds(figure: Quantity | None) -> str:
     """A duration in milliseconds with its interval."""
     if figure is None:

@@ -11,6 +11,7 @@ from edgedistill.core.evidence import Evidence
 from edgedistill.render import figures
 from edgedistill.render.attempts import attempt_sections
 from edgedistill.render.candidates import candidate_sections
+from edgedistill.render.damage import damage_sections
 from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
@@ -35,7 +36,8 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *_takes(report),
         *learning_sections(report.learning),
         *pruning_sections(report),
-        *_damage(report),
+        *_against_teacher(report),
+        *damage_sections(report.damage),
         *_choice(report),
         *candidate_sections(report),
         *_int8(report),
@@ -172,7 +174,7 @@ def _takes(report: Report) -> list[str]:
     ]
 
 
-def _damage(report: Report) -> list[str]:
+def _against_teacher(report: Report) -> list[str]:
     rows = [
         (
             _step(report, row),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from edgedistill.core.labels import UNLABELLED
+from edgedistill.tasks.calibration_error import (
+    estimate_calibration_error,
+    expected_calibration_error,
+)
 from edgedistill.tasks.classification import (
     Flips,
     accuracy,
     accuracy_drop,
     agreement,
+    drops_at_once,
     flips,
     label_loss,
     worst_class,
     worst_group,
 )
+from edgedistill.tasks.damage import Answered, damage_between
 from edgedistill.tasks.evaluation import Evaluation, evaluate
 from edgedistill.tasks.intervals import (
     agresti_min_interval,
@@ -23,6 +29,7 @@ from edgedistill.tasks.intervals import (
 
 __all__ = [
     "UNLABELLED",
+    "Answered",
     "Evaluation",
     "Flips",
     "accuracy",
@@ -30,7 +37,11 @@ __all__ = [
     "agreement",
     "agresti_min_interval",
     "bonferroni",
+    "damage_between",
+    "drops_at_once",
+    "estimate_calibration_error",
     "evaluate",
+    "expected_calibration_error",
     "flips",
     "label_loss",
     "paired_wald_interval",

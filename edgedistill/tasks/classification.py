@@ -14,6 +14,8 @@ from edgedistill.tasks.evaluation import Evaluation, evaluate
 from edgedistill.tasks.intervals import agresti_min_interval, bonferroni, wilson_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 __all__ = [
@@ -89,10 +91,24 @@ def flips(before: Evaluation, after: Evaluation) -> Flips:
     )
 
 
-def accuracy(evaluation: Evaluation, *, confidence: float = 0.95, evidence: Evidence) -> Quantity:
-    """The share of right answers with its Wilson interval."""
-    correct, samples = int(evaluation.correct.sum()), len(evaluation)
-    return _share(correct, samples, confidence, evidence, f"share of right answers, {_WILSON}")
+def accuracy(
+    evaluation: Evaluation,
+    *,
+    among: np.ndarray | None = None,
+    confidence: float = 0.95,
+    evidence: Evidence,
+) -> Quantity:
+    """The share of right answers with its Wilson interval.
+
+    Args:
+        evaluation: The answers.
+        among: Mask `[n]` of the samples that count, at least one; None: all.
+        confidence: Of the interval.
+        evidence: How the answers were got.
+    """
+    correct = evaluation.correct if among is None else evaluation.correct[among]
+    right, samples = int(correct.sum()), len(correct)
+    return share(right, samples, confidence=confidence, evidence=evidence, of="right answers")
 
 
 def agreement(
@@ -104,7 +120,7 @@ def agreement(
         ValueError: If the two were not evaluated on the same samples.
     """
     same = len(before) - flips(before, after).changed
-    return _share(same, len(before), confidence, evidence, f"share of equal answers, {_WILSON}")
+    return share(same, len(before), confidence=confidence, evidence=evidence, of="equal answers")
 
 
 def accuracy_drop(
@@ -117,7 +133,7 @@ def accuracy_drop(
     """
     _require_same_samples(before, after)
     everyone = np.ones(len(before), dtype=bool)
-    return _drop(before, after, everyone, confidence=confidence, evidence=evidence, note="")
+    return _drop(before, after, everyone, confidence=confidence, evidence=evidence)
 
 
 def worst_class(
@@ -146,6 +162,43 @@ def worst_group(
     return _worst(before, after, dict(before.members_of_groups()), confidence, evidence)
 
 
+def drops_at_once(
+    before: Evaluation,
+    after: Evaluation,
+    members: Mapping[str, np.ndarray],
+    *,
+    confidence: float = 0.95,
+    evidence: Evidence,
+) -> dict[str, Quantity]:
+    """Accuracy lost by each of several parts of the samples; all intervals hold at once.
+
+    Each part's own interval is taken at a confidence raised by Bonferroni's rule; `confidence` is
+    that of all together.
+
+    Args:
+        before: The network compared with.
+        after: The network judged.
+        members: Name of each part to the mask `[n]` of its samples, at least one each.
+        confidence: That all intervals hold.
+        evidence: How the answers were got.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    _require_same_samples(before, after)
+    return {
+        name: _drop(
+            before,
+            after,
+            mask,
+            confidence=confidence,
+            evidence=evidence,
+            at_once=len(members),
+        )
+        for name, mask in members.items()
+    }
+
+
 def _worst(
     before: Evaluation,
     after: Evaluation,
@@ -153,20 +206,13 @@ def _worst(
     confidence: float,
     evidence: Evidence,
 ) -> Worst | None:
-    _require_same_samples(before, after)
-    if not members:
+    drops = drops_at_once(before, after, members, confidence=confidence, evidence=evidence)
+    if not drops:
         return None
-    each = bonferroni(confidence, len(members))
-    note = f", all {len(members)} at once (Bonferroni)"
-    drops = {
-        name: _drop(before, after, mask, confidence=each, evidence=evidence, note=note)
-        for name, mask in members.items()
-    }
     name = max(drops, key=lambda name: drops[name].value)
     changes: dict[str, Any] = {
         "low": max(drop.low for drop in drops.values()),
         "high": max(drop.high for drop in drops.values()),
-        "confidence": confidence,
     }
     return Worst(name=name, drop=Quantity.model_validate({**dict(drops[name]), **changes}))
 
@@ -178,11 +224,13 @@ def _drop(
     *,
     confidence: float,
     evidence: Evidence,
-    note: str,
+    at_once: int | None = None,
 ) -> Quantity:
     was, now = before.correct[mask], after.correct[mask]
     lost, gained, samples = int((was & ~now).sum()), int((~was & now).sum()), len(was)
-    low, high = agresti_min_interval(lost, gained, samples, confidence)
+    each = bonferroni(confidence, at_once or 1)
+    low, high = agresti_min_interval(lost, gained, samples, each)
+    note = f", all {at_once} at once (Bonferroni)" if at_once else ""
     return Quantity(
         value=(lost - gained) / samples,
         low=low,
@@ -194,9 +242,18 @@ def _drop(
     )
 
 
-def _share(
-    successes: int, trials: int, confidence: float, evidence: Evidence, method: str
+def share(
+    successes: int, trials: int, *, confidence: float = 0.95, evidence: Evidence, of: str
 ) -> Quantity:
+    """The share of samples that are something, with its Wilson interval.
+
+    Args:
+        successes: How many are.
+        trials: How many samples there are, at least one.
+        confidence: Of the interval.
+        evidence: How the answers were got.
+        of: What the samples are, for the method.
+    """
     low, high = wilson_interval(successes, trials, confidence)
     return Quantity(
         value=successes / trials,
@@ -205,7 +262,7 @@ def _share(
         confidence=confidence,
         evidence=evidence,
         samples=trials,
-        method=method,
+        method=f"share of {of}, {_WILSON}",
     )
 
 
