@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from edgedistill import tasks
 from edgedistill.core.evidence import Evidence
+from edgedistill.data.showing import show_sample
 
 if TYPE_CHECKING:
     from edgedistill.app.road import Branch
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from edgedistill.core.damage import Damage
     from edgedistill.core.report import Row
 
-_SPLIT = "validation"
+_SPLIT: Final = "validation"
 
 
 def damage_of(rows: Rows, branch: Branch, shipped: Row) -> Damage | None:
@@ -34,7 +36,7 @@ def damage_of(rows: Rows, branch: Branch, shipped: Row) -> Damage | None:
         _teacher(rows, branch),
         tasks.Answered(name, rows.evaluation(branch, name, _SPLIT), rows.evidence),
         split=_SPLIT,
-        show=lambda _: None,
+        show=partial(show_sample, rows.dataset, _SPLIT),
         examples=rows.resolved.recipe.report.examples,
     )
 
