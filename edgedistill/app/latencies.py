@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from edgedistill.app.estimate import estimate
 from edgedistill.bench.latency import CONFIDENCE, speedup
 from edgedistill.bench.latency import latency as measured_latency
-from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.evidence import Evidence, Quantity, Wider
 from edgedistill.core.report import Latency
 from edgedistill.errors import InputError
 
@@ -164,7 +164,11 @@ def both_ways(latencies: Latencies, called: Mapping[str, str]) -> Speedup:
 def inverse(ratio: Quantity) -> Quantity:
     """The same comparison seen from the other side."""
     ends = {"value": 1 / ratio.value, "low": 1 / ratio.high, "high": 1 / ratio.low}
-    return ratio.model_copy(update={**ends, "method": f"inverse of: {ratio.method}"})
+    wider = tuple(
+        Wider(confidence=one.confidence, low=1 / one.high, high=1 / one.low) for one in ratio.wider
+    )
+    changes = {**ends, "wider": wider, "method": f"inverse of: {ratio.method}"}
+    return ratio.model_copy(update=changes)
 
 
 def estimated_ratio(slow: Quantity, fast: Quantity) -> Quantity:
@@ -173,7 +177,7 @@ def estimated_ratio(slow: Quantity, fast: Quantity) -> Quantity:
     The interval reaches from the quotient of the near ends to that of the far ends, so that it
     leaves 1 exactly where the two intervals do not overlap. What both estimates err in alike, the
     speed of the device, cancels in the quotient and still widens the interval: it claims less than
-    it could, never more.
+    it could, never more. There is one confidence only, that of the estimates.
 
     Args:
         slow: Latency of the network compared with.

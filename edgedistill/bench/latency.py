@@ -10,7 +10,7 @@ from edgedistill.bench.statistics import (
     percentile_interval,
     ratio_interval,
 )
-from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.evidence import Evidence, Quantity, wider
 from edgedistill.core.report import Latency
 from edgedistill.errors import Fault, InputError
 from edgedistill.units import NS_PER_MS
@@ -43,10 +43,10 @@ def latency(
     """
     _check_names(samples, name, reference)
     rounds = samples.wall_ns[name]
-    figures = {
-        fraction: percentile_interval(rounds, fraction, confidence) for fraction in (0.5, 0.9, 0.95)
-    }
-    middle = figures[0.5]
+    middle, p90, p95 = (
+        _milliseconds(samples, name, fraction, evidence, confidence)
+        for fraction in (0.5, 0.9, 0.95)
+    )
     if middle is None:
         raise InputError(
             Fault(
@@ -56,15 +56,12 @@ def latency(
                 remedy="Raise benchmark.rounds",
             )
         )
-    p90, p95 = (
-        None if figure is None else _milliseconds(figure, samples, evidence, confidence)
-        for figure in (figures[0.9], figures[0.95] if figures[0.9] else None)
-    )  # no claim for an extreme percentile where there is none for a milder one
     found = disturbances(rounds, samples.cpu_ns[name], processor_bound=samples.processor_bound)
     return Latency(
-        p50_ms=_milliseconds(middle, samples, evidence, confidence),
+        p50_ms=middle,
         p90_ms=p90,
-        p95_ms=p95,
+        # No claim for an extreme percentile where there is none for a milder one.
+        p95_ms=p95 if p90 else None,
         speedup=speedup(
             samples, name, reference=reference, evidence=evidence, confidence=confidence
         ),
@@ -88,21 +85,33 @@ def _check_names(samples: Samples, name: str, reference: str | None) -> None:
 
 
 def _milliseconds(
-    figure: Interval, samples: Samples, evidence: Evidence, confidence: float
-) -> Quantity:
+    samples: Samples, name: str, fraction: float, evidence: Evidence, confidence: float
+) -> Quantity | None:
+    """One percentile of a model; None where the samples do not reach it at that confidence."""
+    rounds = samples.wall_ns[name]
+    figure = percentile_interval(rounds, fraction, confidence)
+    if figure is None:
+        return None
     method = (
         "wall clock of one inference of one sample; order statistics (binomial) over "
         f"{figure.samples} runs in {samples.plan.rounds} interleaved rounds, widened to the "
         f"{figure.effective} independent runs they are worth (Woodruff 1952; Korn & Graubard 1998)"
     )
+
+    def milliseconds(confidence: float) -> tuple[float, float] | None:
+        found = percentile_interval(rounds, fraction, confidence)
+        return None if found is None else (found.low / NS_PER_MS, found.high / NS_PER_MS)
+
+    low, high = figure.low / NS_PER_MS, figure.high / NS_PER_MS
     return Quantity(
         value=figure.value / NS_PER_MS,
-        low=figure.low / NS_PER_MS,
-        high=figure.high / NS_PER_MS,
+        low=low,
+        high=high,
         confidence=confidence,
         evidence=evidence,
         samples=figure.samples,
         method=method,
+        wider=wider(low, high, confidence, milliseconds),
     )
 
 
@@ -133,7 +142,15 @@ def speedup(
     if reference is None or reference == name:
         return None
     clock = samples.cpu_ns if samples.processor_bound else samples.wall_ns
-    figure = ratio_interval(clock[reference], clock[name], confidence)
+
+    def ratio(confidence: float) -> Interval | None:
+        return ratio_interval(clock[reference], clock[name], confidence)
+
+    def ends(confidence: float) -> tuple[float, float] | None:
+        found = ratio(confidence)
+        return None if found is None else (found.low, found.high)
+
+    figure = ratio(confidence)
     if figure is None:
         return None
     title = "processor" if samples.processor_bound else "wall"
@@ -151,4 +168,5 @@ def speedup(
         evidence=evidence,
         samples=figure.samples,
         method=method,
+        wider=wider(figure.low, figure.high, confidence, ends),
     )

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
+from edgedistill.core.figure import Evidence, Figure, rungs
 from edgedistill.core.strict import Strict
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class Evidence(StrEnum):
-    """How a number was got, from the strongest kind to the weakest."""
+__all__ = ["Conditions", "Evidence", "Quantity", "Wider", "counted", "wider"]
 
-    MEASURED_ON_DEVICE = "measured-on-device"
-    MEASURED_ON_STAND_IN = "measured-on-stand-in"
-    EMULATED = "emulated"
-    ESTIMATED = "estimated"
-    COUNTED = "counted"
-    """Exact by construction: bytes of a file, operations of a graph."""
+
+class Wider(Strict):
+    """A figure's interval at a higher confidence than its own."""
+
+    confidence: float = Field(gt=0, lt=1)
+    """Of this interval."""
+    low: float
+    """Lower end."""
+    high: float
+    """Upper end."""
 
 
 class Quantity(Strict):
@@ -34,12 +39,55 @@ class Quantity(Strict):
     """How many observations stand behind the value."""
     method: str
     """How value and interval were computed, with the source."""
+    wider: tuple[Wider, ...] = Field(default=(), strict=False)
+    """The same interval at higher confidences, rising, each holding the one before: what a gate
+    with several checks needs. Empty where the method gives one confidence only."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not self.low <= self.value <= self.high:
             raise ValueError("the interval does not hold the value. Give low <= value <= high")
+        inner: Quantity | Wider = self
+        for outer in self.wider:
+            if not outer.confidence > inner.confidence:
+                raise ValueError("wider is not rising. Give confidences in rising order")
+            if not (outer.low <= inner.low and inner.high <= outer.high):
+                raise ValueError(
+                    "an interval of wider does not hold the one before. Give wider intervals"
+                )
+            inner = outer
         return self
+
+    def at(self, confidence: float) -> Quantity | None:
+        """The figure with its narrowest stored interval of at least that confidence.
+
+        None where it holds none. What is exact holds at any confidence.
+        """
+        found = Figure.of(self).at(confidence)
+        if found is None:
+            return None
+        kept = len(found.wider)
+        return self.model_copy(
+            update={
+                "low": found.low,
+                "high": found.high,
+                "confidence": found.confidence,
+                "wider": self.wider[len(self.wider) - kept :],
+            }
+        )
+
+
+def wider(
+    low: float,
+    high: float,
+    confidence: float,
+    interval: Callable[[float], tuple[float, float] | None],
+) -> tuple[Wider, ...]:
+    """A figure's interval at the higher confidences of the ladder, as `core.figure.rungs`."""
+    return tuple(
+        Wider(confidence=rung.confidence, low=rung.low, high=rung.high)
+        for rung in rungs(low, high, confidence, interval)
+    )
 
 
 def counted(value: float, method: str) -> Quantity:

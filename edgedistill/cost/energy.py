@@ -68,6 +68,7 @@ def energy_per_inference(latency_ms: Quantity, mode: PowerMode) -> Quantity:
     and the value is its geometric middle scaled to the latency's value: power in the middle of its
     ends by ratio, times the latency. The confidence is that of the latency's interval. It holds on
     the condition that the power under this load lies between the two ends, which nobody measured.
+    There is no interval at a higher confidence: that of the power has none to raise.
 
     Args:
         latency_ms: Of one inference, milliseconds.

@@ -88,6 +88,9 @@ def estimate_latency(
 ) -> LatencyEstimate:
     """Latency of a network at batch 1.
 
+    The interval has one confidence, that of the tier's residuals, which are stored as one pair of
+    factors: what lies beyond them is not known.
+
     Args:
         operators: The network, after the runtime's own fusions; some take time.
         basis: What the estimate rests on.

@@ -112,6 +112,8 @@ class PeakMemory:
 def peak_memory_of(graph: GraphMemory, *, machine: str = "aarch64") -> PeakMemory:
     """What a process grows by that loads a graph and runs it on one thread.
 
+    The interval has one confidence: 28 networks do not tell how the tails beyond it look.
+
     Args:
         graph: What the graph holds.
         machine: Instruction set, as a target profile names it.

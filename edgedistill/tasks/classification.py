@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.evidence import Evidence, Quantity, wider
 from edgedistill.core.labels import UNLABELLED
 from edgedistill.core.report import Worst
 from edgedistill.tasks.evaluation import Evaluation, evaluate
@@ -98,7 +98,7 @@ def accuracy(
     confidence: float = 0.95,
     evidence: Evidence,
 ) -> Quantity:
-    """The share of right answers with its Wilson interval.
+    """The share of right answers with its Wilson interval, over all samples at every confidence.
 
     Args:
         evaluation: The answers.
@@ -108,7 +108,8 @@ def accuracy(
     """
     correct = evaluation.correct if among is None else evaluation.correct[among]
     right, samples = int(correct.sum()), len(correct)
-    return share(right, samples, confidence=confidence, evidence=evidence, of="right answers")
+    found = share(right, samples, confidence=confidence, evidence=evidence, of="right answers")
+    return _at_all(found, right) if among is None else found
 
 
 def agreement(
@@ -120,7 +121,8 @@ def agreement(
         ValueError: If the two were not evaluated on the same samples.
     """
     same = len(before) - flips(before, after).changed
-    return share(same, len(before), confidence=confidence, evidence=evidence, of="equal answers")
+    found = share(same, len(before), confidence=confidence, evidence=evidence, of="equal answers")
+    return _at_all(found, same)
 
 
 def accuracy_drop(
@@ -210,11 +212,26 @@ def _worst(
     if not drops:
         return None
     name = max(drops, key=lambda name: drops[name].value)
+    counts = [_counts(before, after, mask) for mask in members.values()]
+
+    def largest(confidence: float) -> tuple[float, float]:
+        each = bonferroni(confidence, len(counts))
+        ends = [agresti_min_interval(*one, each) for one in counts]
+        return max(low for low, _ in ends), max(high for _, high in ends)
+
+    low, high = largest(confidence)
     changes: dict[str, Any] = {
-        "low": max(drop.low for drop in drops.values()),
-        "high": max(drop.high for drop in drops.values()),
+        "low": low,
+        "high": high,
+        "wider": wider(low, high, confidence, largest),
     }
     return Worst(name=name, drop=Quantity.model_validate({**dict(drops[name]), **changes}))
+
+
+def _counts(before: Evaluation, after: Evaluation, mask: np.ndarray) -> tuple[int, int, int]:
+    """How many samples of a part were lost, how many gained, and how many there are."""
+    was, now = before.correct[mask], after.correct[mask]
+    return int((was & ~now).sum()), int((~was & now).sum()), len(was)
 
 
 def _drop(
@@ -226,11 +243,14 @@ def _drop(
     evidence: Evidence,
     at_once: int | None = None,
 ) -> Quantity:
-    was, now = before.correct[mask], after.correct[mask]
-    lost, gained, samples = int((was & ~now).sum()), int((~was & now).sum()), len(was)
+    lost, gained, samples = _counts(before, after, mask)
     each = bonferroni(confidence, at_once or 1)
     low, high = agresti_min_interval(lost, gained, samples, each)
     note = f", all {at_once} at once (Bonferroni)" if at_once else ""
+
+    def ends(confidence: float) -> tuple[float, float]:
+        return agresti_min_interval(lost, gained, samples, confidence)
+
     return Quantity(
         value=(lost - gained) / samples,
         low=low,
@@ -239,7 +259,19 @@ def _drop(
         evidence=evidence,
         samples=samples,
         method=f"difference of accuracies, {_PAIRED}{note}",
+        # Of one part among many only the worst is judged, and it has its own.
+        wider=() if at_once else wider(low, high, confidence, ends),
     )
+
+
+def _at_all(figure: Quantity, successes: int) -> Quantity:
+    """A share with its interval at higher confidences as well."""
+
+    def ends(confidence: float) -> tuple[float, float]:
+        return wilson_interval(successes, figure.samples, confidence)
+
+    rungs = wider(figure.low, figure.high, figure.confidence, ends)
+    return figure.model_copy(update={"wider": rungs})
 
 
 def share(

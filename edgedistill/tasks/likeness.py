@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.evidence import Evidence, Quantity, wider
 from edgedistill.tasks.intervals import wilson_interval
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ class Likeness:
             return None
         if self.kind == "top-1":
             return self._share(self.same, self.samples, evidence, confidence)
-        figures = [output.kept(confidence) for output in self.outputs]
-        told = [figure for figure in figures if figure is not None]
-        if len(told) < len(figures) or not told:
+        lowest = self._lowest(confidence)
+        if lowest is None:
             return None
-        value, low, high = min(told)
+        value, low, high = lowest
         what = "share of equal whole numbers"
         if self.kind == "signal":
             what = "share of the float output's variance that is kept"
@@ -81,7 +80,18 @@ class Likeness:
             samples=self.samples,
             method=f"{what}; ratio of sums over samples with the interval of its linearization "
             "(Cochran 1977, section 6.3)",
+            wider=wider(low, high, confidence, self._ends),
         )
+
+    def _ends(self, confidence: float) -> tuple[float, float] | None:
+        lowest = self._lowest(confidence)
+        return None if lowest is None else lowest[1:]
+
+    def _lowest(self, confidence: float) -> tuple[float, float, float] | None:
+        """Value and interval of the output where the figure is lowest."""
+        figures = [output.kept(confidence) for output in self.outputs]
+        told = [figure for figure in figures if figure is not None]
+        return min(told) if told and len(told) == len(figures) else None
 
     @property
     def relative_error(self) -> float | None:
@@ -104,6 +114,7 @@ class Likeness:
             samples=samples,
             method="share of samples to which both models give the same class, Wilson score "
             "interval (Wilson 1927)",
+            wider=wider(low, high, confidence, lambda other: wilson_interval(same, samples, other)),
         )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from edgedistill.bench.latency import latency
-from edgedistill.bench.statistics import percentile_interval
+from edgedistill.bench.statistics import percentile_interval, ratio_interval
 from edgedistill.core.evidence import Evidence
+from edgedistill.core.figure import LADDER
 from edgedistill.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,3 +101,29 @@ def test_a_model_that_was_not_measured_is_an_error(make_samples: MakeSamples) ->
     with pytest.raises(InputError) as caught:
         latency(samples, "b", reference="c", evidence=DEVICE)
     assert [fault.given for fault in caught.value.faults] == ["b", "c"]
+
+
+def test_higher_confidences_come_from_the_same_order_statistics(make_samples: MakeSamples) -> None:
+    walls = {"a": rounds_of(3e6, seed=5), "b": rounds_of(6e6, seed=6)}
+    found = latency(make_samples(walls, walls), "a", reference="b", evidence=DEVICE)
+    for figure, share in ((found.p50_ms, 0.5), (found.p90_ms, 0.9)):
+        assert figure is not None
+        assert figure.wider
+        for rung in figure.wider:
+            own = percentile_interval(walls["a"], share, rung.confidence)
+            assert own is not None
+            assert (rung.low, rung.high) == (own.low / 1e6, own.high / 1e6)
+    assert found.speedup is not None
+    ratios = {at: ratio_interval(walls["b"], walls["a"], at) for at in LADDER}
+    assert {rung.confidence: (rung.low, rung.high) for rung in found.speedup.wider} == {
+        at: (ratio.low, ratio.high) for at, ratio in ratios.items() if ratio is not None
+    }
+
+
+def test_a_confidence_that_the_samples_do_not_reach_is_absent(make_samples: MakeSamples) -> None:
+    walls = {"a": rounds_of(3e6, seed=5, rounds=12), "b": rounds_of(6e6, seed=6, rounds=12)}
+    found = latency(make_samples(walls, walls), "a", reference="b", evidence=DEVICE)
+    assert found.speedup is not None
+    # Of 12 rounds the outermost pair holds the median with 1 - 2 * 2**-12, not with more.
+    reached = found.speedup.wider[-1].confidence
+    assert 0.95 < reached <= 1 - 2 * 0.5**12 < LADDER[-1]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edgedistill.core.evidence import Wider, counted
 from edgedistill.core.strict import plain
 from edgedistill.errors import InputError, PromiseError
 from edgedistill.render.document import (
@@ -142,3 +143,13 @@ def test_other_documents_are_read_as_strictly(
         assert message in str(caught.value)
     with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "absent.json")
+
+
+def test_an_interval_at_a_higher_confidence_takes_one_line() -> None:
+    whole = counted(1.0, 'a "method":\n{ "confidence": 1,\n "high": 2,\n "low": 1 }')
+    figure = whole.model_copy(
+        update={"confidence": 0.95, "wider": (Wider(confidence=0.99, low=-1e-05, high=2.5),)}
+    )
+    text = report_text(figure)
+    assert '    {"confidence": 0.99, "high": 2.5, "low": -1e-05}\n' in text
+    assert json.loads(text) == figure.model_dump(mode="json")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from edgedistill.core.evidence import Evidence
+from edgedistill.core.figure import LADDER
 from edgedistill.errors import PromiseError
 from edgedistill.tasks import (
     UNLABELLED,
@@ -193,3 +194,20 @@ def test_a_sample_without_an_answer_is_wrong_and_agrees_with_no_class() -> None:
     assert some.accuracy == 0.5
     assert agreement(some, every, evidence=EVIDENCE).value == 0.5
     assert accuracy_drop(some, every, evidence=EVIDENCE).value == -0.25
+
+
+def test_higher_confidences_come_from_the_same_formulas() -> None:
+    share = accuracy(after(), evidence=EVIDENCE)
+    drop = accuracy_drop(before(), after(), evidence=EVIDENCE)
+    worst = worst_class(before(), after(), evidence=EVIDENCE)
+    assert worst is not None
+    assert [one.confidence for one in share.wider] == list(LADDER)
+    for number, confidence in enumerate(LADDER):
+        at = {"confidence": confidence, "evidence": EVIDENCE}
+        for figure, alone in (
+            (share, accuracy(after(), **at)),
+            (drop, accuracy_drop(before(), after(), **at)),
+            (worst.drop, worst_class(before(), after(), **at).drop),
+        ):
+            rung = figure.wider[number]
+            assert (rung.low, rung.high) == (alone.low, alone.high)
