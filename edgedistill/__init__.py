@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgedistill.app.doctor import doctor, save_diagnosis
     from edgedistill.app.estimate import Estimates, estimate, estimate_targets
     from edgedistill.app.fit_target import fit_target
+    from edgedistill.app.gate_views import gate_document, tell_gate
     from edgedistill.app.network_operators import read_operator_lists
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
     from edgedistill.app.quantize import QuantizeRun, quantize
@@ -52,6 +53,7 @@ __all__ = [
     "estimate_bases",
     "estimate_targets",
     "fit_target",
+    "gate_document",
     "init",
     "judge",
     "plan_lines",
@@ -63,6 +65,7 @@ __all__ = [
     "schema",
     "target_profile",
     "target_profiles",
+    "tell_gate",
     "verify",
 ]
 
@@ -84,6 +87,7 @@ _HOMES = {
     "estimate_bases": "edgedistill.app.catalogue",
     "estimate_targets": "edgedistill.app.estimate",
     "fit_target": "edgedistill.app.fit_target",
+    "gate_document": "edgedistill.app.gate_views",
     "init": "edgedistill.app.catalogue",
     "judge": "edgedistill.app.outcome",
     "plan_lines": "edgedistill.app.compress",
@@ -95,6 +99,7 @@ _HOMES = {
     "schema": "edgedistill.app.catalogue",
     "target_profile": "edgedistill.app.catalogue",
     "target_profiles": "edgedistill.app.catalogue",
+    "tell_gate": "edgedistill.app.gate_views",
     "verify": "edgedistill.app.verify",
 }
 

@@ -12,6 +12,7 @@ from edgedistill.core.baseline import Baseline
 from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.estimate import Estimate
 from edgedistill.core.findings import Diagnosis
+from edgedistill.core.gate_document import GateDocument
 from edgedistill.core.manifest import Manifest
 from edgedistill.core.profile import TargetProfile
 from edgedistill.core.quantized import QuantizeReport
@@ -46,6 +47,7 @@ _DOCUMENTS: dict[str, type[Strict]] = {
     "baseline": Baseline,
     "device-report": DeviceReport,
     "manifest": Manifest,
+    "gate": GateDocument,
 }
 
 
@@ -114,7 +116,7 @@ def schema(kind: str) -> str:
 
     Args:
         kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, baseline,
-            device-report or manifest.
+            device-report, manifest or gate.
 
     Raises:
         InputError: If there is no such kind of document.

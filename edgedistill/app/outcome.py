@@ -71,14 +71,10 @@ class GateResult:
         return worst([verdict.outcome for verdict in self.verdicts] + doubted)
 
     def __str__(self) -> str:
-        lines = []
-        for verdict in self.verdicts:
-            lines.append(f"{verdict.outcome} {verdict.target}")
-            lines += [
-                f"  {check.outcome:8} {check.budget}: {check.reason}" for check in verdict.checks
-            ]
-        lines += [f"{Outcome.UNJUDGED} {doubt}" for doubt in self.doubts]
-        return "\n".join([*lines, f"{self.outcome}"])
+        # Late: the views show what stands above.
+        from edgedistill.app.gate_views import tell_gate
+
+        return tell_gate(self)
 
 
 def judge(*paths: str | Path) -> GateResult:

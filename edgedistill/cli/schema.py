@@ -15,6 +15,7 @@ KINDS = (
     "baseline",
     "device-report",
     "manifest",
+    "gate",
 )
 
 

@@ -24,12 +24,21 @@ def escape(text: str) -> str:
     >>> print(escape("a|b <script>"))
     a\|b &lt;script&gt;
     """
-    visible = "".join(
+    marked = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], visible(text))
+    return _LIST_NUMBER.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", marked))
+
+
+def visible(text: str) -> str:
+    r"""Text on one line, with hidden characters shown as the replacement character.
+
+    >>> visible("a\x1b[2J\n b")
+    'a\ufffd[2J b'
+    """
+    shown = "".join(
         " " if character in "\n\r\t" else "\ufffd" if _hidden(character) else character
         for character in text
     )
-    marked = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(visible.split()))
-    return _LIST_NUMBER.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", marked))
+    return " ".join(shown.split())
 
 
 def _hidden(character: str) -> bool:

@@ -1,0 +1,19 @@
+"""The gate's result as JSON: keys sorted, two spaces, one newline at the end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from edgedistill.core.strict import plain
+
+if TYPE_CHECKING:
+    from edgedistill.core.gate_document import GateDocument
+
+
+def gate_json(document: GateDocument) -> str:
+    """The document as canonical JSON; `edgedistill schema gate` prints its schema."""
+    text = json.dumps(
+        plain(document), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False
+    )
+    return text + "\n"
