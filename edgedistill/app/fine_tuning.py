@@ -24,6 +24,7 @@ def rounding_of(scheme: QuantizationScheme) -> Rounding:
         symmetric_activations=scheme.symmetric_activation,
         per_channel=scheme.per_channel,
         weight_levels=63 if scheme.reduce_range else 127,
+        symmetric_weights=scheme.symmetric_weight,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from edgedistill.core.stage import StageResult
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.distill.fake_quantization import fake_quantization
+from edgedistill.stages.distill.folding import folded_norms
 from edgedistill.stages.distill.lesson import Lesson
 from edgedistill.stages.distill.loop import learn
 from edgedistill.stages.distill.objective import FromAnswers, from_layers
@@ -103,7 +104,10 @@ class Distillation:
         return StageResult({**history.facts(), "labelled": labelled})
 
     def _numbers(self, module: nn.Module) -> AbstractContextManager[None]:
-        return nullcontext() if self.rounding is None else fake_quantization(module, self.rounding)
+        if self.rounding is None:
+            return nullcontext()
+        folded = folded_norms(module, self.network.signature.zeros(batch=2))
+        return fake_quantization(module, self.rounding, folded)
 
     def _pace(self, samples: np.ndarray) -> Pace | None:
         curriculum = self.config.curriculum
