@@ -66,7 +66,7 @@ def folded_factors(norm: _BatchNorm) -> Tensor:
     """
     assert norm.running_var is not None
     factors: Tensor = torch.rsqrt(norm.running_var + norm.eps)
-    return factors if norm.weight is None else factors * norm.weight.detach()
+    return factors * norm.weight.detach() if norm.affine else factors
 
 
 @dataclass
