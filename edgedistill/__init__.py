@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgedistill.app.baseline import update_baselines
     from edgedistill.app.benchmark import benchmark
     from edgedistill.app.catalogue import (
         check_targets,
@@ -66,6 +67,7 @@ __all__ = [
     "target_profile",
     "target_profiles",
     "tell_gate",
+    "update_baselines",
     "verify",
 ]
 
@@ -100,6 +102,7 @@ _HOMES = {
     "target_profile": "edgedistill.app.catalogue",
     "target_profiles": "edgedistill.app.catalogue",
     "tell_gate": "edgedistill.app.gate_views",
+    "update_baselines": "edgedistill.app.baseline",
     "verify": "edgedistill.app.verify",
 }
 

@@ -19,7 +19,7 @@ from edgedistill.app.trial import require_runnable
 from edgedistill.bench.measure import Candidate, Measuring, read_samples
 from edgedistill.bench.starts import measure_until_settled, start_ratio
 from edgedistill.catalog.profiles import load
-from edgedistill.core.evidence import Evidence, Quantity, counted
+from edgedistill.core.evidence import Evidence, Quantity, counted, wider
 from edgedistill.core.recipe import Benchmark
 from edgedistill.core.relative_latency import NotRerun, RelativeLatency
 from edgedistill.core.stage import SilentProgress, StageContext
@@ -225,7 +225,17 @@ def _told(
 def _quantity(
     found: Interval, course: Course, confidence: float, *, name: str, track: _Track
 ) -> Quantity:
+    def ends(confidence: float) -> tuple[float, float] | None:
+        further = course.interval(name, confidence)
+        return None if further is None else (further.low, further.high)
+
     clock = "processor" if track.processor_bound else "wall"
+    method = (
+        f"{PERCENTILES[name]:.0%} percentile of the model over the baseline's, {clock} clock, both "
+        f"loaded anew and run in turns in each of {found.samples} starts; median over the starts "
+        f"with order statistics (binomial), wide enough for {course.looks} looks at once "
+        "(Bonferroni)"
+    )
     return Quantity(
         value=found.value,
         low=found.low,
@@ -233,12 +243,8 @@ def _quantity(
         confidence=confidence,
         evidence=Evidence.MEASURED_ON_DEVICE,
         samples=found.samples,
-        method=(
-            f"{PERCENTILES[name]:.0%} percentile of the model over the baseline's, {clock} clock, "
-            f"both loaded anew and run in turns in each of {found.samples} starts; median over the "
-            f"starts with order statistics (binomial), each of {course.looks} looks at "
-            f"1 - {1 - confidence:.3g} / {course.looks} (Bonferroni)"
-        ),
+        method=method,
+        wider=wider(found.low, found.high, confidence, ends),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from edgedistill.cli.baseline import baseline
 from edgedistill.cli.benchmark import benchmark
 from edgedistill.cli.compress import compress
 from edgedistill.cli.doctor import doctor
@@ -33,6 +34,7 @@ COMMANDS = (
     estimate,
     doctor,
     gate,
+    baseline,
     verify,
     targets,
     schema,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal
 
@@ -49,3 +50,62 @@ class Baseline(Strict):
     """Of the latency measurement; absent where there was none."""
     edgedistill_version: str
     """Which edgedistill made the figures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureChange:
+    """What becomes of one figure when a baseline is brought up to date."""
+
+    budget: str
+    """The budget that limits it."""
+    title: str
+    """What is limited, for a person."""
+    unit: str
+    """ms, MB and the like, or % for a fraction written in percent."""
+    less_is_better: bool
+    old: Quantity | None
+    """Absent where the old baseline did not know it, or there was none."""
+    new: Quantity | None
+    """Absent where the new model's report does not know it."""
+
+    @property
+    def difference(self) -> float | None:
+        """New less old; None where one of them is absent."""
+        if self.old is None or self.new is None:
+            return None
+        return self.new.value - self.old.value
+
+    @property
+    def verdict(self) -> Literal["new", "gone", "same", "better", "worse", "not apart"]:
+        """Whether it is better or worse: told only where the intervals lie apart."""
+        if self.old is None:
+            return "new"
+        if self.new is None:
+            return "gone"
+        if self.old == self.new:
+            return "same"
+        if self.new.high < self.old.low:
+            return "better" if self.less_is_better else "worse"
+        if self.new.low > self.old.high:
+            return "worse" if self.less_is_better else "better"
+        return "not apart"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineChange:
+    """What becomes of one baseline file."""
+
+    file: str
+    """Where it stands, or will."""
+    old: Baseline | None
+    """Absent where there was none."""
+    new: Baseline
+    figures: tuple[FigureChange, ...]
+    """In the order of a verdict."""
+    model_differs: bool
+    """Whether the ONNX file beside it is to be written, or is no longer named."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything differs."""
+        return self.old != self.new or self.model_differs
