@@ -51,7 +51,7 @@ def test_each_figure_stands_with_its_interval_and_how_much_it_differs() -> None:
     assert "80 % (76 to 84)" in lines["min_accuracy"]
     assert "+2.00 points" in lines["min_accuracy"]
     assert lines["min_accuracy"].endswith("not apart")
-    assert lines["max_size_mb"].split("  ")[-1] == "same"
+    assert lines["max_size_mb"].split()[-1] == "same"
     assert lines["max_energy_mj"].split()[1:] == [
         "-",
         "1",
