@@ -14,6 +14,7 @@ from edgedistill.data import open_dataset
 from edgedistill.gate.judge import judge
 from edgedistill.render.document import report_text
 from edgedistill.render.markdown import report_markdown
+from edgedistill.render.page.page import PAGE_FILE, report_page
 from edgedistill.render.pareto import PARETO_FILE, pareto_svg
 from edgedistill.units import format_percent
 
@@ -86,6 +87,7 @@ def publish(
         shelf.put(PARETO_FILE, pareto_svg(report).encode(), "document")
     verdict = judge(report)
     shelf.put("report.md", report_markdown(report, verdict).encode(), "document")
+    shelf.put(PAGE_FILE, report_page(report, verdict).encode(), "document")
     last = report_text(report).encode()
     steps = [step for step in road.plan.steps if report.target in step.targets]
     inputs = [recipe_file(shelf.run), *step_files(shelf.run, steps, finished)]

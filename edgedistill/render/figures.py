@@ -83,6 +83,13 @@ def count(figure: Quantity | None) -> str:
     return ABSENT if figure is None else format_count(figure.value)
 
 
+def plain(figure: Quantity | None) -> str:
+    """A figure without a unit, with its interval."""
+    if figure is None:
+        return ABSENT
+    return f"{figure.value:.4g}{_interval(figure, 1, '.4g')}"
+
+
 def worst(figure: Worst | None) -> str:
     """The drop of the worst class or group, without its name."""
     return ABSENT if figure is None else points(figure.drop)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgedistill.core.evidence import Evidence
 from edgedistill.render import figures
 from edgedistill.render.attempts import attempt_sections
 from edgedistill.render.candidates import candidate_sections
@@ -16,11 +15,18 @@ from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
 from edgedistill.render.pareto import PARETO_FILE
 from edgedistill.render.pruning import pruning_sections
+from edgedistill.render.wording import (
+    DISTURBED,
+    accuracy_legend,
+    condition_facts,
+    disturbed,
+    latency_legends,
+    provenance_facts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Check, Verdict
 
@@ -127,26 +133,10 @@ def _step(report: Report, row: Row) -> str:
 
 
 def _legend(report: Report) -> str:
-    accuracy = report.shipped().accuracy
-    lines = [
-        f"Accuracy on {accuracy.samples} validation samples ({accuracy.evidence.value}), "
-        f"with {100 * accuracy.confidence:.3g} % interval. {told(accuracy.method)}"
-    ]
-    latencies = [row.latency for row in report.rows if row.latency]
-    if not latencies:
-        lines.append("No latency: nothing was measured on this target and nothing was estimated.")
-        return "\n\n".join(lines)
-    lines += dict.fromkeys(_latency_legend(latency.p50_ms) for latency in latencies)
-    if not all(latency.stable for latency in latencies):
-        lines.append("**The machine was disturbed while measuring**: latencies are uncertain.")
+    lines = [told(line) for line in (*accuracy_legend(report), *latency_legends(report))]
+    if disturbed(report):
+        lines.append(f"**{DISTURBED}**: latencies are uncertain.")
     return "\n\n".join(lines)
-
-
-def _latency_legend(p50: Quantity) -> str:
-    interval = f"with {100 * p50.confidence:.3g} % interval. {told(p50.method)}"
-    if p50.evidence == Evidence.ESTIMATED:
-        return f"Latency of one inference in milliseconds, estimated, {interval}"
-    return f"Latency of one inference in milliseconds from {p50.samples} runs each, {interval}"
 
 
 def _takes(report: Report) -> list[str]:
@@ -245,16 +235,7 @@ def _conditions(report: Report) -> list[str]:
     conditions = report.conditions
     if conditions is None:
         return []
-    facts = {
-        "Device": conditions.device,
-        "Processor": conditions.processor,
-        "Instruction set": " ".join((conditions.machine, *conditions.isa_flags)),
-        "Runtime": f"{conditions.runtime}, {conditions.provider}",
-        "Threads": str(conditions.threads),
-        "Operating system": conditions.operating_system,
-        "Frequency governor": conditions.governor or "unknown",
-    }
-    return ["## Conditions of the latency measurement", _facts(facts)]
+    return ["## Conditions of the latency measurement", _facts(condition_facts(conditions))]
 
 
 def _notes(report: Report) -> list[str]:
@@ -265,15 +246,7 @@ def _notes(report: Report) -> list[str]:
 def _provenance(report: Report) -> list[str]:
     made = report.provenance
     facts = {
-        "Recipe (SHA-256)": made.recipe_sha256,
-        "Data": made.data_source,
-        "Data (SHA-256)": made.data_sha256,
-        "Seed": str(made.seed),
-        **{
-            f"Model {row.step} (SHA-256)": row.model_sha256
-            for row in report.rows
-            if row.model_sha256 is not None
-        },
+        **provenance_facts(report),
         **{f"Version of {name}": version for name, version in sorted(made.versions.items())},
         **{f"Step {name}": key for name, key in sorted(made.steps.items())},
     }

@@ -1,0 +1,49 @@
+"""`report.html`: the report of one target as a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgedistill.core.verdict import Outcome
+from edgedistill.render.page.document import html
+from edgedistill.render.page.sections.front import front_section
+from edgedistill.render.page.sections.provenance import conditions_section, provenance_section
+from edgedistill.render.page.sections.verdict import verdict_section
+from edgedistill.render.page.sections.waterfall import waterfall_section
+
+if TYPE_CHECKING:
+    from edgedistill.core.report import Report
+    from edgedistill.core.verdict import Verdict
+
+PAGE_FILE = "report.html"
+
+
+def report_page(report: Report, verdict: Verdict) -> str:
+    """The report of one target as one HTML file; the same bytes for the same facts."""
+    sections = (
+        verdict_section(report, verdict),
+        front_section(report),
+        waterfall_section(report),
+        conditions_section(report),
+        provenance_section(report),
+    )
+    return html(
+        "report.html.j2",
+        sections=sections,
+        report=report,
+        verdict=verdict,
+        summary=verdict_summary(verdict),
+    )
+
+
+def verdict_summary(verdict: Verdict) -> str:
+    """How many of the limits are kept, in one sentence."""
+    if not verdict.checks:
+        return "There is nothing to judge, no budget is set."
+    outcomes = [check.outcome for check in verdict.checks]
+    kept, broken = outcomes.count(Outcome.PASS), outcomes.count(Outcome.FAIL)
+    words = f"{kept} of {len(outcomes)} limits kept"
+    if broken:
+        words += f", {broken} broken"
+    unjudged = len(outcomes) - kept - broken
+    return f"{words}, {unjudged} could not be judged." if unjudged else f"{words}."

@@ -1,0 +1,79 @@
+"""One figure of several networks, one below the other, each with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.render.page.plots import theme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgedistill.core.evidence import Quantity
+
+_ROW_PX = 30
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One network's figure."""
+
+    name: str
+    figure: Quantity
+    written: str
+    """The figure with its interval and unit."""
+    ships: bool
+
+
+def bars_plot(
+    bars: Sequence[Bar], *, unit: str, scale: float = 1.0, from_zero: bool = True
+) -> dict[str, Any]:
+    """Bars that begin at zero, or points where zero is far from every figure.
+
+    Args:
+        bars: From top to bottom.
+        unit: Of the axis.
+        scale: What figures are multiplied with to be in that unit.
+        from_zero: Whether the axis begins at zero.
+    """
+    import altair as alt
+
+    values = [
+        {
+            "name": bar.name,
+            **theme.ends(bar.figure, scale),
+            "ships": bar.ships,
+            "written": bar.written,
+            "evidence": bar.figure.evidence.value,
+            "method": bar.figure.method,
+        }
+        for bar in bars
+    ]
+    up = alt.Y(
+        "name:N", sort=None, title=None, axis=alt.Axis(grid=False, ticks=False, domain=False)
+    )
+    across = alt.X(
+        "value:Q",
+        title=unit,
+        scale=alt.Scale(zero=from_zero, nice=True),
+        axis=alt.Axis(tickCount=4, format="~g"),
+    )
+    tooltip = [
+        alt.Tooltip("name:N", title="Step"),
+        alt.Tooltip("written:N", title="Figure"),
+        alt.Tooltip("evidence:N", title="Evidence"),
+        alt.Tooltip("method:N", title="Method"),
+    ]
+    chart = alt.Chart(theme.data(values))
+    colour = alt.when("datum.ships").then(alt.value(theme.ACCENT)).otherwise(alt.value(theme.FAINT))
+    mark = (
+        chart.mark_bar(height=12, cornerRadiusEnd=2)
+        if from_zero
+        else chart.mark_point(filled=True, size=90, opacity=1)
+    )
+    reach = chart.mark_rule(color=theme.INK, strokeWidth=1.5)
+    marks = mark.encode(x=across, y=up, color=colour, tooltip=tooltip)
+    spans = reach.encode(x=alt.X("low:Q"), x2="high:Q", y=up, tooltip=tooltip)
+    layers = [marks, spans] if from_zero else [spans, marks]
+    return theme.finished(alt.LayerChart(layer=layers), height=_ROW_PX * len(bars))

@@ -1,0 +1,132 @@
+"""Accuracy against cost, with the stair of the Pareto front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.render import figures
+from edgedistill.render.page.plots import theme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import altair
+
+    from edgedistill.render.page.networks import Network
+
+_LOGARITHMIC_FROM = 8.0
+"""From this ratio of the dearest to the cheapest on, costs stand on a logarithmic axis."""
+_STEPS = ("teacher", "distilled", "pruned", "fp16", "int8")
+_SHAPES = ("diamond", "circle", "triangle-up", "triangle-down", "square")
+_HEIGHT_PX = 360
+
+
+def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
+    """Every network as a point with its intervals, those on the front joined by a stair.
+
+    Args:
+        networks: With a finite cost each.
+        timed: Whether costs are milliseconds, else multiply-accumulates.
+    """
+    import altair as alt
+
+    values = [_value(one) for one in networks]
+    present = [step for step in _STEPS if any(one.row.step == step for one in networks)]
+    across = alt.X(
+        "cost:Q", title=_title(timed=timed), axis=_axis(timed=timed), scale=_scale(values)
+    )
+    up = alt.Y("accuracy:Q", title="Accuracy (%)", scale=alt.Scale(zero=False, padding=14))
+    chart = alt.Chart(theme.data(values))
+    shape = alt.Shape(
+        "step:N",
+        sort=present,
+        scale=alt.Scale(domain=present, range=[_SHAPES[_STEPS.index(step)] for step in present]),
+        legend=alt.Legend(symbolFillColor=theme.FAINT, symbolStrokeColor=theme.FAINT),
+    )
+    colour = alt.when("datum.on_front == 'yes'").then(alt.value(theme.ACCENT))
+    tooltip = [
+        alt.Tooltip(f"{field}:N", title=title)
+        for field, title in (
+            ("name", "Network"),
+            ("told_accuracy", "Accuracy"),
+            ("told_latency", "Median latency"),
+            ("evidence", "Evidence"),
+            ("told_size", "Size"),
+            ("told_macs", "MACs"),
+            ("on_front", "On the front"),
+        )
+    ]
+    reach = chart.mark_rule(color=theme.FAINT, opacity=0.55)
+    layers = [
+        chart.transform_filter("datum.on_front == 'yes'")
+        .mark_line(color=theme.ACCENT, interpolate="step-after", strokeDash=[5, 4], strokeWidth=1.5)
+        .encode(x=across, y=up),
+        reach.encode(x=across, y=alt.Y("low:Q"), y2="high:Q"),
+        *([reach.encode(x=alt.X("cost_low:Q"), x2="cost_high:Q", y=up)] if timed else []),
+        chart.mark_point(
+            filled=True, size=120, opacity=1, stroke=theme.PAPER, strokeWidth=1
+        ).encode(
+            x=across,
+            y=up,
+            shape=shape,
+            color=colour.otherwise(alt.value(theme.FAINT)),
+            tooltip=tooltip,
+        ),
+        *_named(chart, across, up),
+    ]
+    return theme.finished(alt.LayerChart(layer=layers), height=_HEIGHT_PX)
+
+
+def _named(chart: altair.Chart, across: altair.X, up: altair.Y) -> list[altair.Chart]:
+    """A ring around what ships, and names beside the first and the last."""
+    ships = chart.transform_filter("datum.ships")
+    ring = ships.mark_point(size=420, color=theme.INK, filled=False, strokeWidth=1.5)
+    text = chart.transform_filter("datum.label != ''").mark_text(
+        align="right", dx=-14, dy=-14, fontSize=12, fontWeight=600, color=theme.INK
+    )
+    return [ring.encode(x=across, y=up), text.encode(x=across, y=up, text="label:N")]
+
+
+def _value(one: Network) -> dict[str, Any]:
+    row = one.row
+    p50 = row.latency.p50_ms if row.latency else None
+    accuracy = theme.ends(row.accuracy, 100)
+    return {
+        "name": one.name,
+        "step": row.step,
+        "accuracy": accuracy["value"],
+        "low": accuracy["low"],
+        "high": accuracy["high"],
+        "cost": one.cost,
+        "cost_low": p50.low if p50 else one.cost,
+        "cost_high": p50.high if p50 else one.cost,
+        "on_front": "yes" if one.on_front else "no",
+        "ships": one.ships,
+        "label": f"{one.name}, ships" if one.ships else "",
+        "told_accuracy": figures.accuracy(row.accuracy),
+        "told_latency": figures.milliseconds(p50),
+        "evidence": figures.evidence(p50),
+        "told_size": figures.megabytes(row.size_mb),
+        "told_macs": figures.count(row.macs),
+    }
+
+
+def _title(*, timed: bool) -> str:
+    return "Median latency of one inference (ms)" if timed else "Multiply-accumulates"
+
+
+def _axis(*, timed: bool) -> altair.Axis:
+    import altair as alt
+
+    return alt.Axis(format="~g" if timed else "~s", tickCount=6, grid=True)
+
+
+def _scale(values: theme.Values) -> altair.Scale:
+    import altair as alt
+
+    low = min(value["cost_low"] for value in values)
+    high = max(value["cost_high"] for value in values)
+    wide = low > 0 and high / low >= _LOGARITHMIC_FROM
+    return (
+        alt.Scale(type="log", nice=True, padding=14) if wide else alt.Scale(zero=False, padding=14)
+    )
