@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.app.device_reports import place, read_device_reports
+from edgedistill.app.device_reports import (
+    match,
+    read_device_reports,
+    subject_of,
+    with_device_report,
+)
 from edgedistill.app.outcome import COMPLETE, REPORT_FILE, STATE_FILE, TARGETS_FOLDER, read_state
 from edgedistill.core.baseline import Baseline, BaselineChange, FigureChange
 from edgedistill.errors import Fault, InputError
@@ -63,14 +68,11 @@ def update_baselines(
             Nothing is written then.
     """
     sources = _sources(paths)
-    placed = place([one.report for one in sources], read_device_reports(device_reports))
-    if placed.doubts:
-        faults = [Fault(problem=doubt, remedy="Or leave it out") for doubt in placed.doubts]
-        raise InputError(*faults)
-    files = _files([report.target for report in placed.reports], Path(out))
+    sources = _with_device_reports(sources, device_reports)
+    files = _files([one.report.target for one in sources], Path(out))
     planned = [
-        (_planned(report, source.model, file, with_model), source, file)
-        for report, source, file in zip(placed.reports, sources, files, strict=True)
+        (_planned(source.report, file, with_model), source, file)
+        for source, file in zip(sources, files, strict=True)
     ]
     if not check:
         for change, source, file in planned:
@@ -100,6 +102,20 @@ def _sources(paths: Sequence[str | Path]) -> list[_Source]:
     if faults:
         raise InputError(*faults)
     return sources
+
+
+def _with_device_reports(
+    sources: list[_Source], device_reports: Sequence[str | Path]
+) -> list[_Source]:
+    subjects = [subject_of(source.report) for source in sources]
+    matched = match(subjects, read_device_reports(device_reports))
+    if matched.doubts:
+        faults = [Fault(problem=doubt, remedy="Or leave it out") for doubt in matched.doubts]
+        raise InputError(*faults)
+    return [
+        source if found is None else _Source(with_device_report(source.report, found), source.model)
+        for source, found in zip(sources, matched.found, strict=True)
+    ]
 
 
 def _report_files(path: Path) -> list[Path]:
@@ -141,7 +157,7 @@ def _files(targets: Sequence[str], out: Path) -> list[Path]:
     return [out]
 
 
-def _planned(report: Report, model: Path, file: Path, with_model: bool | None) -> BaselineChange:
+def _planned(report: Report, file: Path, with_model: bool | None) -> BaselineChange:
     old = read_baseline(file) if file.exists() else None
     if old is not None and old.target != report.target:
         fault = Fault(

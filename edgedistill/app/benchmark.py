@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgedistill import tasks
+from edgedistill.app.against_baseline import BaselineFiles, against_baseline
 from edgedistill.app.environment import versions
 from edgedistill.app.predictions import SplitPredictions, read_evaluation
-from edgedistill.app.reach import require_at_hand, transport
+from edgedistill.app.reach import require_at_hand, require_this_machine_is, transport
 from edgedistill.app.resolve import read_recipe
 from edgedistill.app.synthetic import synthetic_inputs
 from edgedistill.app.trial import require_runnable
@@ -22,6 +23,7 @@ from edgedistill.catalog.profiles import load
 from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.evidence import Conditions, Evidence, Quantity
 from edgedistill.core.recipe import Benchmark
+from edgedistill.core.relative_latency import RelativeLatency
 from edgedistill.core.report import Latency
 from edgedistill.core.stage import SilentProgress, StageContext
 from edgedistill.core.strict import Strict
@@ -62,6 +64,8 @@ class BenchmarkResult(Strict):
     """synthetic: random values in the shapes of the graph's inputs."""
     conditions: Conditions
     models: tuple[MeasuredModel, ...]
+    relative: RelativeLatency | None = None
+    """How the first model's latency stands to a baseline's; absent where none was given."""
 
     def save(self, path: str | Path) -> None:
         """Writes the figures as JSON.
@@ -82,6 +86,7 @@ class BenchmarkResult(Strict):
             inputs=self.inputs,
             conditions=self.conditions,
             latency=first.latency,
+            relative=self.relative,
             versions=versions(),
         )
 
@@ -100,7 +105,12 @@ class BenchmarkResult(Strict):
             f"{self.target}: {conditions.processor}, {conditions.runtime}, "
             f"{conditions.provider}, {conditions.threads} thread(s), {self.inputs} inputs"
         )
-        return [head, *(line for model in self.models for line in _lines(model))]
+        ratios = {} if self.relative is None else self.relative.ratios
+        return [
+            head,
+            *(line for model in self.models for line in _lines(model)),
+            *(f"  {name} over the baseline's {written.factor(ratios[name])}" for name in ratios),
+        ]
 
 
 def benchmark(  # noqa: PLR0913  # the public call; all but the model have defaults
@@ -109,6 +119,9 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
     target: str = "host",
     against: Sequence[str | Path] = (),
     recipe: str | Path | None = None,
+    baseline: str | Path | None = None,
+    baseline_model: str | Path | None = None,
+    on_device: bool = False,
     rounds: int = 30,
     runs_per_round: int = 10,
     seed: int = 0,
@@ -122,6 +135,10 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
         against: Other ONNX files with the same inputs, measured in the same rounds.
         recipe: A recipe whose data gives real inputs and labels; the models must declare the
             preprocessing that the data declares.
+        baseline: A baseline of the target, whose model is run again beside the first one.
+        baseline_model: The baseline's ONNX file; None where it lies beside the baseline.
+        on_device: Whether this machine is the device of a target that is not `host`; what the
+            machine tells of itself must not say otherwise. An emulator is not the device.
         rounds: Interleaved rounds.
         runs_per_round: Timed runs of each model in a round.
         seed: Of the order of models and of synthetic inputs.
@@ -129,14 +146,14 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
 
     Raises:
         InputError: If a file is missing or damaged, its preprocessing differs from the data's, or
-            the target's device is not at hand.
+            the target's device is not at hand, or the baseline cannot be run beside the model.
         DeviceError: If the device failed.
     """
     progress = progress or SilentProgress()
     files = tuple(Path(file) for file in (model, *against))
     profile = load(target)
     runtime = profile.runtimes[profile.default_runtime]
-    require_at_hand(profile)
+    require_this_machine_is(profile) if on_device else require_at_hand(profile)
     with tempfile.TemporaryDirectory(prefix="edgedistill-") as scratch:
         context = StageContext(folder=Path(scratch), seed=seed, progress=progress)
         dataset = _dataset(Path(recipe), context) if recipe is not None else None
@@ -168,8 +185,18 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
             )
             for name, file in zip(names, files, strict=True)
         )
+        relative = None
+        if baseline is not None:
+            relative = against_baseline(
+                files[0],
+                profile,
+                BaselineFiles(Path(baseline), baseline_model),
+                on_device=on_device,
+                progress=progress,
+            )
     return BenchmarkResult(
         target=profile.name,
+        relative=relative,
         inputs="synthetic" if dataset is None else "real",
         conditions=samples.conditions,
         models=measured,

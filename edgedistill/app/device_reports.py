@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from edgedistill.core.strict import Strict
 from edgedistill.errors import Fault, InputError
@@ -30,12 +30,19 @@ class GivenDeviceReport:
     report: DeviceReport
 
 
-@dataclass(frozen=True)
-class Placed:
-    """Reports with what devices say in them."""
+class Subject(NamedTuple):
+    """A model under test."""
 
-    reports: tuple[Report, ...]
-    """In the order given; those that no device report speaks of are as they were."""
+    target: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Which device report speaks of which model."""
+
+    found: tuple[DeviceReport | None, ...]
+    """For each model in its order; None where no device report speaks of it."""
     doubts: tuple[str, ...]
     """Why a device report could not be used: each leaves something UNJUDGED."""
 
@@ -66,41 +73,42 @@ def read_device_reports(files: Iterable[str | Path]) -> tuple[GivenDeviceReport,
     return given
 
 
-def place(reports: Sequence[Report], given: Sequence[GivenDeviceReport]) -> Placed:
-    """Lays each device report into the report of its model and target.
+def match(subjects: Sequence[Subject], given: Sequence[GivenDeviceReport]) -> Matched:
+    """Finds for each model under test what its device says.
 
     A device report of another model or target is never ignored: it becomes a doubt.
 
     Args:
-        reports: The reports under test.
-        given: What devices say.
+        subjects: The models under test.
+        given: What devices say, as `read_device_reports` gives it.
     """
-    placed = list(reports)
-    doubts = []
-    for one in given:
-        fitting = [at for at, report in enumerate(placed) if misfit(report, one.report) is None]
-        for at in fitting:
-            placed[at] = with_device_report(placed[at], one.report)
-        if not fitting:
-            doubts.append(f"{one.file}: {_why_unused(reports, one.report)}")
-    return Placed(tuple(placed), tuple(doubts))
+    about = {(one.report.target, one.report.model_sha256): one.report for one in given}
+    doubts = [
+        f"{one.file}: {_why_unused(subjects, one.report)}"
+        for one in given
+        if (one.report.target, one.report.model_sha256) not in subjects
+    ]
+    return Matched(tuple(about.get(subject) for subject in subjects), tuple(doubts))
 
 
-def misfit(report: Report, device_report: DeviceReport) -> str | None:
-    """Why a device report does not speak of the model under test, or None where it does."""
-    if device_report.target != report.target:
-        return (
-            f"the device report is of target {device_report.target}, not of {report.target}. "
-            f"Measure on {report.target}"
-        )
-    wanted = report.shipped().model_sha256
-    if device_report.model_sha256 != wanted:
+def _why_unused(subjects: Sequence[Subject], device_report: DeviceReport) -> str:
+    same_target = [one for one in subjects if one.target == device_report.target]
+    if same_target:
         return (
             f"the device report is of another model (sha256 {device_report.model_sha256[:12]}) "
-            f"than the one that ships to {report.target} ({str(wanted)[:12]}). "
-            f"Measure the model that is under test"
+            f"than the one that ships to {device_report.target} "
+            f"({same_target[0].model_sha256[:12]}). Measure the model that is under test"
         )
-    return None
+    targets = ", ".join(sorted({one.target for one in subjects})) or "none"
+    return (
+        f"the device report is of target {device_report.target}, and the models under test are of "
+        f"{targets}. Measure on their device, or judge the run of that target"
+    )
+
+
+def subject_of(report: Report) -> Subject:
+    """The model that a report is about."""
+    return Subject(report.target, str(report.shipped().model_sha256))
 
 
 def with_device_report(report: Report, device_report: DeviceReport) -> Report:
@@ -118,8 +126,9 @@ def with_device_report(report: Report, device_report: DeviceReport) -> Report:
     Raises:
         InputError: If the device report is of another model or target.
     """
-    reason = misfit(report, device_report)
-    if reason is not None:
+    subject = subject_of(report)
+    if (device_report.target, device_report.model_sha256) != subject:
+        reason = _why_unused([subject], device_report)
         raise InputError(Fault(problem=reason, remedy="Or judge without this device report"))
     shipped = report.shipped()
     row = _with_figures(shipped, device_report)
@@ -160,14 +169,3 @@ def _of_candidates(candidates: tuple[Candidate, ...], row: Row) -> tuple[Candida
 def _changed(model: _Document, **changes: Any) -> _Document:
     """A copy with other fields, checked as when it was read: `model_copy` would not check."""
     return type(model)(**(dict(model) | changes))
-
-
-def _why_unused(reports: Sequence[Report], device_report: DeviceReport) -> str:
-    same_target = [report for report in reports if report.target == device_report.target]
-    if same_target:
-        return str(misfit(same_target[0], device_report))
-    targets = ", ".join(sorted({report.target for report in reports})) or "none"
-    return (
-        f"the device report is of target {device_report.target}, and the reports under test are of "
-        f"{targets}. Measure on their device, or judge the run of that target"
-    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING
 
+from edgedistill.catalog.profiles import load
+from edgedistill.catalog.same_machine import differences
 from edgedistill.devices.local import LocalTransport
 from edgedistill.errors import Fault, InputError
 
@@ -38,7 +40,26 @@ def require_at_hand(profile: TargetProfile) -> None:
                 field="target",
                 given=profile.name,
                 problem="the device is not at hand, so nothing can be measured on it",
-                remedy="Run edgedistill on the device itself with --target host",
+                remedy="Run edgedistill on the device itself with --on-device, or with "
+                "--target host",
+            )
+        )
+
+
+def require_this_machine_is(profile: TargetProfile) -> None:
+    """Refuses the claim that this machine is a target's device where the machine tells otherwise.
+
+    Raises:
+        InputError: If instruction set, cores or processor flags are not those of the profile.
+    """
+    found = differences(profile, load(HOST))
+    if found:
+        raise InputError(
+            Fault(
+                field="target",
+                given=profile.name,
+                problem=f"is not this machine: {'; '.join(found)}",
+                remedy="Run this on the device itself",
             )
         )
 

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.app.reach import runs_here, transport
+from edgedistill.app.reach import require_this_machine_is, runs_here, transport
 from edgedistill.app.synthetic import synthetic_inputs
 from edgedistill.app.trial import require_runnable
 from edgedistill.bench.measure import Candidate, Measuring, read_samples
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgedistill.bench.starts import Course
     from edgedistill.bench.statistics import Interval
     from edgedistill.core.evidence import Conditions
-    from edgedistill.core.profile import Runtime
+    from edgedistill.core.profile import Runtime, TargetProfile
     from edgedistill.core.stage import Advance, Progress
 
 CONFIDENCE = 0.95
@@ -63,6 +63,10 @@ class Rivals:
     """The baseline's ONNX file; None where there is none."""
     baseline_sha256: str
     """What the baseline says that it is."""
+    on_device: bool = False
+    """Whether the user says that this machine is the target's device."""
+    profile: TargetProfile | None = None
+    """The target's; None for the one that ships by that name."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +190,18 @@ def _runtime_here(rivals: Rivals) -> Runtime | NotRerun:
     """The target's runtime as the run used it, if its device is this machine.
 
     Raises:
-        InputError: If there is no such profile.
+        InputError: If there is no such profile, or this machine is said to be its device and tells
+            otherwise.
     """
-    profile = load(rivals.target)
+    profile = rivals.profile or load(rivals.target)
     runtime = profile.runtimes.get(rivals.runtime)
-    if runtime is None or not runs_here(profile, runtime):
+    if rivals.on_device:
+        require_this_machine_is(profile)
+    if runtime is None or not (rivals.on_device or runs_here(profile, runtime)):
         return NotRerun(
             f"the device of {rivals.target} is not at hand, so the baseline cannot be run beside "
-            "the model. Run this gate on the device, or give a device report that was made there "
-            "with --against-baseline"
+            "the model. Run both there (edgedistill benchmark --on-device --baseline FILE "
+            "--device-report FILE), and give that device report"
         )
     return runtime.model_copy(update={"threads": rivals.threads or runtime.threads})
 

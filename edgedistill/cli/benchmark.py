@@ -21,6 +21,21 @@ import click
     type=click.Path(path_type=Path),
     help="Take real inputs, and measure accuracy, from this recipe's data.",
 )
+@click.option(
+    "--on-device",
+    is_flag=True,
+    help="This machine is the target's device; refused where the machine tells otherwise.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Run this baseline's ONNX file beside MODEL, for limits against a baseline.",
+)
+@click.option(
+    "--baseline-model",
+    type=click.Path(path_type=Path),
+    help="The baseline's ONNX file, where it does not lie beside the baseline.",
+)
 @click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=10))
 @click.option("--runs-per-round", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
@@ -34,6 +49,9 @@ def benchmark(  # noqa: PLR0913  # one for each option
     target: str,
     against: tuple[Path, ...],
     recipe: Path | None,
+    on_device: bool,
+    baseline: Path | None,
+    baseline_model: Path | None,
     rounds: int,
     runs_per_round: int,
     json_file: Path | None,
@@ -48,6 +66,9 @@ def benchmark(  # noqa: PLR0913  # one for each option
         target=target,
         against=against,
         recipe=recipe,
+        on_device=on_device,
+        baseline=baseline,
+        baseline_model=baseline_model,
         rounds=rounds,
         runs_per_round=runs_per_round,
         progress=progress(),

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from edgedistill.core.baseline import Sha256
 from edgedistill.core.evidence import Conditions, Evidence, Quantity
+from edgedistill.core.relative_latency import RelativeLatency
 from edgedistill.core.report import Latency
 from edgedistill.core.strict import Strict
 
@@ -36,6 +37,8 @@ class DeviceReport(Strict):
     """Energy of one inference in millijoules, by a meter."""
     instructions: Quantity | None = None
     """Instructions that the processor retired for one inference."""
+    relative: RelativeLatency | None = None
+    """How its latency stands to a baseline's that was run beside it; absent where none was."""
     versions: dict[str, str]
     """Package to version, of what measured."""
 
@@ -70,4 +73,12 @@ class DeviceReport(Strict):
             )
         if self.latency is not None and self.latency.speedup is not None:
             raise ValueError("latency.speedup has no second model here. Leave it out")
+        relative = self.relative
+        if relative is not None and (
+            relative.model_sha256 != self.model_sha256
+            or relative.conditions not in (None, self.conditions)
+        ):
+            raise ValueError(
+                "relative is of another model or other conditions than the report. Measure again"
+            )
         return self

@@ -16,9 +16,10 @@ from judged_reports import (
 
 from edgedistill.app.device_reports import (
     GivenDeviceReport,
-    misfit,
-    place,
+    Subject,
+    match,
     read_device_reports,
+    subject_of,
     with_device_report,
 )
 from edgedistill.core.budget import Budget
@@ -94,28 +95,30 @@ def test_students_and_candidates_tell_the_same_figures() -> None:
     ("changes", "words"),
     [
         ({"model_sha256": TEACHER}, "another model"),
-        ({"target": "other", "conditions": conditions("other")}, "of target other, not of board"),
+        (
+            {"target": "other", "conditions": conditions("other")},
+            "of target other, and the models under test are of board",
+        ),
     ],
 )
 def test_another_model_or_target_is_a_doubt_and_changes_nothing(
     changes: dict[str, Any], words: str
 ) -> None:
     wrong = device_report(**changes)
-    assert words in str(misfit(report(), wrong))
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=r"another model|of target other"):
         with_device_report(report(), wrong)
-    placed = place([report()], [given(wrong)])
-    assert placed.reports == (report(),)
-    assert len(placed.doubts) == 1
-    assert placed.doubts[0].startswith("device.json: the device report is of")
+    matched = match([subject_of(report())], [given(wrong)])
+    assert matched.found == (None,)
+    assert len(matched.doubts) == 1
+    assert matched.doubts[0].startswith("device.json: the device report is of")
+    assert words in matched.doubts[0]
 
 
-def test_of_several_reports_each_gets_its_own() -> None:
-    other = report(target="other")
-    placed = place([other, report()], [given(device_report())])
-    assert placed.doubts == ()
-    assert placed.reports[0] == other
-    assert placed.reports[1] == with_device_report(report(), device_report())
+def test_of_several_models_each_gets_its_own() -> None:
+    subjects = [Subject("other", SHIPPED), Subject("board", TEACHER), Subject("board", SHIPPED)]
+    matched = match(subjects, [given(device_report())])
+    assert matched.doubts == ()
+    assert matched.found == (None, None, device_report())
 
 
 def test_two_device_reports_of_one_model_are_refused(tmp_path: Path) -> None:
