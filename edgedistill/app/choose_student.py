@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 from edgedistill.app.accuracy_limits import broken_accuracy
 from edgedistill.app.choose import SHIPPED
 from edgedistill.core.front import macs
+from edgedistill.core.limits import LIMITS
 from edgedistill.core.report import Choice
 from edgedistill.core.verdict import Outcome
 from edgedistill.gate.judge import compare
-from edgedistill.gate.limits import LIMITS
 from edgedistill.gate.wording import describe
 from edgedistill.units import format_count, format_percent
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from edgedistill.core.budget import Budget
     from edgedistill.core.evidence import Quantity
+    from edgedistill.core.limits import Kind
     from edgedistill.core.report import Row
-    from edgedistill.gate.limits import Kind
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.core.figures import figures_of
 from edgedistill.core.verdict import Outcome, worst
 from edgedistill.errors import Fault, InputError
-from edgedistill.gate.judge import judge as judge_report
+from edgedistill.gate.case import Case
+from edgedistill.gate.judge import CONFIDENCE, judge_all
 from edgedistill.render.document import read_report
 from edgedistill.store import file_sha256, text_sha256
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgedistill.app.resolve import Resolved
+    from edgedistill.core.figures import Figures
     from edgedistill.core.report import Report, Row
     from edgedistill.core.verdict import Verdict
 
@@ -53,7 +56,8 @@ class CompressionRun:
 
     def gate(self) -> GateResult:
         """Holds every target's report against its budget."""
-        return GateResult(tuple(judge_report(report) for report in self.reports.values()))
+        figures = [figures_of(report) for report in self.reports.values()]
+        return GateResult(judge_all([Case(figures=one, bounds=one.bounds) for one in figures]))
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,22 @@ class GateResult:
 
     verdicts: tuple[Verdict, ...]
     doubts: tuple[str, ...] = ()
-    """What could not be judged at all, and what would settle it."""
+    """What could not be judged at all, and what would settle it: `place: what and what to do`."""
+    confidence: float = CONFIDENCE
+    """That all checks on measurements hold at once; what rests on an estimate says its own."""
 
     @property
     def outcome(self) -> Outcome:
-        """FAIL before UNJUDGED before PASS."""
-        doubted = [Outcome.UNJUDGED for _ in self.doubts]
-        return worst([verdict.outcome for verdict in self.verdicts] + doubted)
+        """FAIL before UNJUDGED before PASS.
+
+        Warnings are left out, but something has to have passed: a gate that could judge nothing is
+        UNJUDGED, as is one with a target without any limit.
+        """
+        outcomes = [Outcome.UNJUDGED for _ in self.doubts]
+        for verdict in self.verdicts:
+            judged = [check.outcome for check in verdict.checks if not check.warns]
+            outcomes += judged if verdict.checks else [Outcome.UNJUDGED]
+        return worst(outcomes)
 
     def __str__(self) -> str:
         # Late: the views show what stands above.
@@ -89,17 +102,17 @@ def judge(*paths: str | Path) -> GateResult:
     Raises:
         InputError: If there is no report at a path or it cannot be read.
     """
-    verdicts: list[Verdict] = []
+    cases: list[Case] = []
     doubts: list[str] = []
     for path in map(Path, paths):
         for file in _report_files(path, doubts):
-            report = read_report(file)
-            doubt = _model_doubt(file, report)
+            figures = figures_of(read_report(file))
+            doubt = _model_doubt(file, figures)
             if doubt is None:
-                verdicts.append(judge_report(report))
+                cases.append(Case(figures=figures, bounds=figures.bounds, file=str(file)))
             else:
                 doubts.append(doubt)
-    return GateResult(tuple(verdicts), tuple(doubts))
+    return GateResult(judge_all(cases), tuple(doubts))
 
 
 def waterfall_file(name: str, student: str | None) -> str:
@@ -139,10 +152,11 @@ def _report_files(path: Path, doubts: list[str]) -> list[Path]:
         )
     state = read_state(state_file)
     if state.get("state") != COMPLETE:
-        doubts.append(
-            f"{path}: the run is not complete, so its budgets cannot be judged. Finish it: run the "
-            "same command, or the same Python call, again"
+        reason = (
+            "the run is not complete, so its budgets cannot be judged. Finish it: run the same "
+            "command, or the same Python call, again"
         )
+        doubts.append(f"{path}: {reason}")
         return []
     return [path / TARGETS_FOLDER / str(target) / REPORT_FILE for target in state["targets"]]
 
@@ -166,11 +180,12 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _model_doubt(file: Path, report: Report) -> str | None:
-    model = file.parent / report.choice.model
-    if model.is_file() and file_sha256(model) == report.shipped().model_sha256:
+def _model_doubt(file: Path, figures: Figures) -> str | None:
+    model = file.parent / figures.model
+    if model.is_file() and file_sha256(model) == figures.model_sha256:
         return None
-    return (
-        f"{model}: is not the model that {file} is about, so it cannot be judged. "
+    reason = (
+        f"is not the model that {file} is about, so it cannot be judged. "
         "Run compress again, or put the model and its report side by side"
     )
+    return f"{model}: {reason}"

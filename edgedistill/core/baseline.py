@@ -48,6 +48,8 @@ class Baseline(Strict):
     """Budget to the figure of the model that it limits; what the run does not know is left out."""
     conditions: Conditions | None
     """Of the latency measurement; absent where there was none."""
+    data_sha256: Sha256 | None = None
+    """Of the data that accuracy was judged on; absent where unknown."""
     edgedistill_version: str
     """Which edgedistill made the figures."""
 

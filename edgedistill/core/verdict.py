@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from edgedistill.core.evidence import Quantity
+    from edgedistill.core.figure import Figure
 
 
 class Outcome(StrEnum):
@@ -39,15 +39,26 @@ def worst(outcomes: list[Outcome]) -> Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One budget held against one figure."""
+    """One limit held against one figure."""
 
     budget: str
-    """The budget's name, for instance latency_p95_ms."""
+    """The budget's field, for instance latency_p95_ms."""
     limit: float
+    """In the unit; a fraction where the unit is %."""
     outcome: Outcome
-    figure: Quantity | None
+    figure: Figure | None
+    """What was held against the limit, with the interval at the confidence it was judged at; of a
+    limit against a baseline the ratio or difference. None where there is none."""
     reason: str
     """One sentence a person understands, with what would settle it where it is UNJUDGED."""
+    title: str = ""
+    """What is limited, for a person."""
+    unit: str = ""
+    """Of figure and limit: ms, MB, mJ, instructions, x for a ratio, % for a fraction."""
+    side: Literal["at most", "at least"] = "at most"
+    """On which side of the limit the figure has to be."""
+    warns: bool = False
+    """Whether it is UNJUDGED and its budget says that this is a warning only."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,17 @@ class Verdict:
     run: str
     target: str
     checks: tuple[Check, ...]
+    confidence: float = 0.95
+    """That all checks of the gate hold at once."""
+    each: float = 0.95
+    """That each check on measurements holds, so that all do (Bonferroni)."""
+    file: str | None = None
+    """The report that was judged; absent where it was not read from a file."""
 
     @property
     def outcome(self) -> Outcome:
-        """FAIL if any check failed, UNJUDGED if any could not be judged or there is none."""
-        return worst([check.outcome for check in self.checks])
+        """FAIL if any check failed, UNJUDGED if any could not be judged or none was.
+
+        What only warns is left out, and is shown beside the outcome.
+        """
+        return worst([check.outcome for check in self.checks if not check.warns])

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgedistill.core.evidence import Quantity
-    from edgedistill.gate.limits import Limit
+    from edgedistill.core.figure import Figure
+    from edgedistill.core.limits import Limit
 
 MAX_FACTOR = 1000.0
 """More samples than this many times those taken are not worth advising."""
 
 
-def describe(figure: Quantity, limit: Limit, bound: float) -> str:
+def describe(figure: Figure | Quantity, limit: Limit, bound: float) -> str:
     """The figure against its limit, without the outcome."""
-    value, low, high, edge = _written(
-        (figure.value, figure.low, figure.high, bound), 100 if limit.unit == "%" else 1
-    )
+    value, low, high, edge = _written((figure.value, figure.low, figure.high, bound), limit.scale)
     interval = (
         "exact"
         if figure.low == figure.high and figure.confidence == 1.0
-        else f"{low} to {high} at {100 * figure.confidence:.3g} % confidence"
+        else f"{low} to {high} at {100 * figure.confidence:.6g} % confidence"
     )
     side = "limit" if limit.side == "at most" else "floor"
     return (
@@ -50,7 +49,7 @@ def _written(numbers: tuple[float, ...], scale: int) -> list[str]:
     return texts
 
 
-def more_samples(figure: Quantity, bound: float) -> str:
+def more_samples(figure: Figure | Quantity, bound: float) -> str:
     """How many samples would settle a straddling interval, if the value stays where it is.
 
     The half width of an interval shrinks with the square root of the number of samples, so the
