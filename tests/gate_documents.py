@@ -6,11 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.figure import Evidence, Figure
 from edgedistill.core.gate_document import CheckRecord, GateDocument, TargetRecord
 from edgedistill.core.verdict import Outcome, worst
 
-FIGURE = Quantity(
+FIGURE = Figure(
     value=4.2,
     low=3.9,
     high=4.5,

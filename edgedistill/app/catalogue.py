@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from edgedistill.catalog.profiles import check, load, names, profile_file
 from edgedistill.catalog.shapes import check_shapes, shape_documents
 from edgedistill.core.baseline import Baseline
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from edgedistill.core.strict import Strict
     from edgedistill.core.target_check import EstimateRow
 
-_DOCUMENTS: dict[str, type[Strict]] = {
+_DOCUMENTS: dict[str, type[Strict | GateDocument]] = {
     "recipe": Recipe,
     "profile": TargetProfile,
     "shape": ShapeDocument,
@@ -130,7 +132,8 @@ def schema(kind: str) -> str:
                 remedy=f"Choose one of: {', '.join(_DOCUMENTS)}",
             )
         )
-    return json.dumps(_DOCUMENTS[kind].model_json_schema(), indent=1, sort_keys=True) + "\n"
+    schema = TypeAdapter(_DOCUMENTS[kind]).json_schema()
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 
 def init(folder: str | Path) -> tuple[Path, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgedistill.core.gate_document import CheckRecord, GateDocument, TargetRecord
 from edgedistill.core.verdict import Outcome
 from edgedistill.errors import Fault, InputError
-from edgedistill.gate.limits import LIMITS
 from edgedistill.render.gate_json import gate_json
 from edgedistill.render.gate_text import gate_text
 from edgedistill.render.github import commands, inert, summary
@@ -52,6 +52,7 @@ def gate_document(result: GateResult | InputError) -> GateDocument:
     return GateDocument(
         outcome=result.outcome,
         exit_code=result.outcome.exit_code,
+        confidence=result.confidence,
         targets=targets,
         doubts=tuple(map(_storable, result.doubts)),
     )
@@ -95,18 +96,17 @@ def tell_gate(
 
 
 def _record(check: Check) -> CheckRecord:
-    limit = next(limit for limit in LIMITS if limit.budget == check.budget)
     figure = check.figure
     if figure is not None:
-        ends = (figure.low, figure.value, figure.high)
-        if not all(map(math.isfinite, ends)) or list(ends) != sorted(ends):
-            figure = None  # the reason tells what it was
+        # One interval, the one it was judged by; the reason tells what is none.
+        figure = replace(figure, wider=()) if figure.finite else None
     return CheckRecord(
         budget=check.budget,
         outcome=check.outcome,
+        warned=check.warns,
         limit=check.limit if math.isfinite(check.limit) else None,
-        side=limit.side,
-        unit="fraction" if limit.unit == "%" else limit.unit,
+        side=check.side,
+        unit="fraction" if check.unit == "%" else check.unit,
         figure=figure,
         reason=_storable(check.reason),
     )

@@ -14,7 +14,7 @@ from edgedistill.app.reach import runs_here
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.bench.samples import read_samples
 from edgedistill.core.engine import engine_of
-from edgedistill.core.evidence import Evidence, counted
+from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.report import Int8Check, Row
 from edgedistill.cost.energy import energy_per_inference, power_mode
 from edgedistill.cost.graph import count
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from edgedistill.app.road import Branch, TargetRoad
     from edgedistill.app.variants import Variant
     from edgedistill.bench.samples import Samples
-    from edgedistill.core.evidence import Quantity
     from edgedistill.core.profile import TargetProfile
     from edgedistill.core.report import Precision, Step
     from edgedistill.data import Dataset
@@ -154,10 +153,29 @@ class Rows:
             "parameters": counted(cost.parameters, "weights of the ONNX graph"),
             "peak_memory_mb": self._peak_memory(model),
             "energy_mj": energy_per_inference(latency.p50_ms, mode) if latency and mode else None,
+            "parity_error": self._parity_error(export),
             "int8": Int8Check.read(self.finished.facts(export)["check"], file=export.name)
             if precision == "int8"
             else None,
         }
+
+    def _parity_error(self, export: PlannedStep) -> Quantity | None:
+        """What the export stage proved of a file, or of the exported file it was made from."""
+        root = export.inputs.get("model", export.key)
+        parity = self.finished.steps[root].facts.get("parity")
+        if not parity or not parity["spread"] > 0:
+            return None
+        error = parity["max_difference"] / parity["spread"]
+        return Quantity(
+            value=error,
+            low=error,
+            high=error,
+            confidence=1.0,
+            evidence=Evidence.MEASURED_ON_STAND_IN,
+            samples=parity["samples"],
+            method="largest difference of a logit between the network and its ONNX file over the "
+            "standard deviation of the logits; exact on these samples",
+        )
 
     def _peak_memory(self, model: Path) -> Quantity | None:
         """Of a processor's own runtime, whose allocation planner is known."""

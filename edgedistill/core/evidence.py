@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +13,7 @@ from edgedistill.core.strict import Strict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Conditions", "Evidence", "Quantity", "Wider", "counted", "wider"]
+__all__ = ["Conditions", "Evidence", "Quantity", "Wider", "counted", "quantity_of", "wider"]
 
 
 class Wider(Strict):
@@ -88,6 +89,15 @@ def wider(
         Wider(confidence=rung.confidence, low=rung.low, high=rung.high)
         for rung in rungs(low, high, confidence, interval)
     )
+
+
+def quantity_of(figure: Figure | None) -> Quantity | None:
+    """What the gate judged, as a figure of a report; None where it is no finite interval."""
+    if figure is None or not figure.finite:
+        return None
+    rungs = tuple(Wider(**one._asdict()) for one in figure.wider)
+    parts = {one.name: getattr(figure, one.name) for one in fields(figure)}
+    return Quantity(**{**parts, "wider": rungs})
 
 
 def counted(value: float, method: str) -> Quantity:

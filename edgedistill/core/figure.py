@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,33 +35,40 @@ class Rung(NamedTuple):
     """The interval of a figure at a higher confidence."""
 
     confidence: float
+    """Of this interval."""
     low: float
+    """Lower end."""
     high: float
+    """Upper end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A value with its interval, its confidence and how it was got.
+    """A value with its interval, its confidence and how it was got."""
 
-    Attributes:
-        value: The figure itself.
-        low: Lower end of its interval.
-        high: Upper end.
-        confidence: Of the interval; 1.0 for what is exact.
-        evidence: How it was got.
-        samples: How many observations stand behind it.
-        method: How value and interval were computed, with the source.
-        wider: The same interval at higher confidences, rising.
-    """
+    # For pydantic, which prints schemas; reading and writing do without it.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid",
+        "allow_inf_nan": False,
+        "use_attribute_docstrings": True,
+    }
 
     value: float
+    """The figure itself."""
     low: float
+    """Lower end of its interval."""
     high: float
+    """Upper end."""
     confidence: float
+    """Of the interval; 1.0 for what is exact."""
     evidence: Evidence
+    """How it was got."""
     samples: int
+    """How many observations stand behind it."""
     method: str
+    """How value and interval were computed, with the source."""
     wider: tuple[Rung, ...] = ()
+    """The same interval at higher confidences, rising."""
 
     @classmethod
     def of(cls, quantity: Quantity | Figure) -> Figure:

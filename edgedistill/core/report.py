@@ -95,6 +95,10 @@ class Row(Strict):
     instructions: Quantity | None = None
     """Instructions that the processor retires for one inference; absent where nobody counted them
     (a device report may bring them)."""
+    parity_error: Quantity | None = None
+    """The largest difference between a logit of the network and of the ONNX file it was exported
+    to, over the standard deviation of the logits, on real inputs; exact on those. Of a file made
+    from another ONNX file (fp16, int8) it is that of the export at its root."""
     int8: Int8Check | None = None
     variant: str | None = None
     """Which candidate of the last network it is, for instance int8-U8S8; absent for a step of which

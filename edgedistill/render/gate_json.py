@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
-
-from edgedistill.core.strict import plain
 
 if TYPE_CHECKING:
     from edgedistill.core.gate_document import GateDocument
@@ -14,6 +13,6 @@ if TYPE_CHECKING:
 def gate_json(document: GateDocument) -> str:
     """The document as canonical JSON; `edgedistill schema gate` prints its schema."""
     text = json.dumps(
-        plain(document), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False
+        asdict(document), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False
     )
     return text + "\n"

@@ -52,9 +52,10 @@ def figure_lines(check: CheckRecord) -> list[str]:
 
     >>> from edgedistill.core.gate_document import CheckRecord
     >>> from edgedistill.core.evidence import counted
+    >>> from edgedistill.core.figure import Figure
+    >>> size = Figure.of(counted(2.5, "bytes of the file"))
     >>> print(*figure_lines(CheckRecord(budget="max_size_mb", outcome="FAIL", limit=1.0,
-    ...     side="at most", unit="MB", figure=counted(2.5, "bytes of the file"), reason="")),
-    ...     sep="\n")
+    ...     side="at most", unit="MB", figure=size, reason="")), sep="\n")
     limit: at most 1 MB
     figure: 2.5 MB (exact)
     evidence: counted, 1 sample

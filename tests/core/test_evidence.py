@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from edgedistill.core.evidence import Evidence, Quantity, Wider, counted, wider
+from edgedistill.core.evidence import Evidence, Quantity, Wider, counted, quantity_of, wider
 from edgedistill.core.figure import LADDER, Figure
 from edgedistill.errors import InputError
 
@@ -80,3 +81,8 @@ def test_the_ladder_is_climbed_as_far_as_the_method_reaches() -> None:
 def test_rounding_never_narrows_an_interval() -> None:
     found = wider(1.0, 2.0, 0.95, lambda _: (1.0 + 1e-16, 2.0 - 1e-16))
     assert {(one.low, one.high) for one in found} == {(1.0, 2.0)}
+
+
+def test_what_was_judged_is_a_figure_of_a_report_again() -> None:
+    assert quantity_of(Figure.of(figure())) == figure()
+    assert quantity_of(replace(Figure.of(figure()), high=float("nan"))) is None

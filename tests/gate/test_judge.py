@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Evidence, Quantity
+from edgedistill.core.limits import EVERY
 from edgedistill.core.verdict import Outcome
 from edgedistill.gate.judge import compare, judge
-from edgedistill.gate.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -352,7 +352,7 @@ def test_fail_weighs_more_than_unjudged_and_unjudged_more_than_pass(
 
 
 def test_every_limit_of_a_budget_is_judged() -> None:
-    assert {limit.budget for limit in LIMITS} == set(Budget.model_fields) - {"evidence"}
+    assert [*EVERY, "evidence"] == list(Budget.model_fields)
 
 
 def test_twice_the_interval_needs_four_times_the_samples(
@@ -419,7 +419,7 @@ def test_a_broken_figure_passes_no_limit(
         **dict.fromkeys(Budget.model_fields, bound) | {"evidence": "measured"}
     )
     verdict = judge(report, budget)
-    assert len(verdict.checks) == len(LIMITS)
+    assert len(verdict.checks) == len(EVERY)
     assert {check.outcome for check in verdict.checks} == {UNJUDGED}
 
 

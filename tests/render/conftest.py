@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgedistill.core.budget import Budget
-from edgedistill.core.evidence import Conditions, Evidence, Quantity, counted
+from edgedistill.core.evidence import Conditions, Evidence, Quantity, Wider, counted
 from edgedistill.core.report import (
     Candidate,
     Choice,
@@ -34,6 +34,7 @@ def quantity(
         evidence=evidence,
         samples=300,
         method="Wilson 1927",
+        wider=(Wider(confidence=0.999, low=low, high=high),),
     )
 
 

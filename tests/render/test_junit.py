@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -80,13 +81,13 @@ def test_a_gate_over_nothing_is_an_error() -> None:
 
 
 def test_an_exit_code_that_no_check_explains_is_an_error_all_the_same() -> None:
-    odd = document(check(Outcome.PASS)).model_copy(update={"exit_code": 3})
+    odd = replace(document(check(Outcome.PASS)), exit_code=3)
     assert read(odd).get("errors") == "1"
 
 
 def test_targets_are_suites_told_apart_by_their_run() -> None:
     first, second = (document(check(Outcome.PASS), run=run) for run in ("a", "b"))
-    both = first.model_copy(update={"targets": first.targets + second.targets})
+    both = replace(first, targets=first.targets + second.targets)
     assert [suite.get("name") for suite in read(both)] == ["host (a)", "host (b)"]
 
 

@@ -17,6 +17,11 @@ _WRITERS: tuple[tuple[str, Callable[[Quantity | None], str]], ...] = (
     ("_mb", figures.megabytes),
     ("_mj", figures.millijoules),
     ("_drop", figures.points),
+    ("_rise", figures.points),
+    ("_fall", figures.points),
+    ("_from_baseline", figures.points),
+    ("_ratio", figures.factor),
+    ("_int8_share", figures.accuracy),
     ("_accuracy", figures.accuracy),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgedistill.core.evidence import quantity_of
 from edgedistill.render import figures
 from edgedistill.render.page import budgets
 from edgedistill.render.page.blocks import (
@@ -55,7 +56,7 @@ def _row(check: Check) -> TableRow:
             Cell(check.budget, code=True),
             Cell(check.outcome.value, outcome=check.outcome),
             Cell(budgets.limit(check.budget, check.limit)),
-            figure(check.figure, budgets.writer(check.budget)),
+            figure(quantity_of(check.figure), budgets.writer(check.budget)),
             text(check.reason),
         )
     )
