@@ -44,6 +44,7 @@ def gate_document(result: GateResult | InputError) -> GateDocument:
         TargetRecord(
             run=_storable(verdict.run),
             target=_storable(verdict.target),
+            file=None if verdict.file is None else _storable(verdict.file),
             outcome=verdict.outcome,
             checks=tuple(map(_record, verdict.checks)),
         )
@@ -52,6 +53,7 @@ def gate_document(result: GateResult | InputError) -> GateDocument:
     return GateDocument(
         outcome=result.outcome,
         exit_code=result.outcome.exit_code,
+        warnings=sum(check.warned for target in targets for check in target.checks),
         confidence=result.confidence,
         targets=targets,
         doubts=tuple(map(_storable, result.doubts)),
@@ -102,6 +104,7 @@ def _record(check: Check) -> CheckRecord:
         figure = replace(figure, wider=()) if figure.finite else None
     return CheckRecord(
         budget=check.budget,
+        title=check.title,
         outcome=check.outcome,
         warned=check.warns,
         limit=check.limit if math.isfinite(check.limit) else None,

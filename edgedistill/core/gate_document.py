@@ -23,6 +23,8 @@ class CheckRecord:
 
     budget: str
     """The budget's name, for instance latency_p95_ms."""
+    title: str = ""
+    """What is limited, for a person."""
     outcome: Outcome
     """PASS: the whole interval is inside; FAIL: wholly outside; UNJUDGED: it could not be told."""
     warned: bool = False
@@ -50,8 +52,10 @@ class TargetRecord:
     """The name of the run whose report was judged."""
     target: str
     """The target's profile."""
+    file: str | None = None
+    """The report that was judged; absent where it was not read from a file."""
     outcome: Outcome
-    """FAIL before UNJUDGED before PASS; UNJUDGED where no limit is set."""
+    """FAIL before UNJUDGED before PASS, warnings left out; UNJUDGED where nothing was judged."""
     checks: tuple[CheckRecord, ...]
     """One for each limit that is set."""
 
@@ -67,9 +71,11 @@ class GateDocument:
     schema_version: Literal[1] = 1
     """Version of this schema."""
     outcome: Outcome
-    """Of everything together: FAIL before UNJUDGED before PASS."""
+    """Of everything together: FAIL before UNJUDGED before PASS, warnings left out."""
     exit_code: int
-    """What the shell saw: 0 may pass, 1 FAIL, 2 bad input, 3 UNJUDGED."""
+    """What the shell saw: 0 PASS, 1 FAIL, 2 bad input, 3 UNJUDGED."""
+    warnings: int = 0
+    """How many checks could not be judged and only warned."""
     confidence: float = 0.95
     """That all checks on measurements hold at once; a figure's own is what it was judged at."""
     targets: tuple[TargetRecord, ...]
@@ -77,3 +83,10 @@ class GateDocument:
     doubts: tuple[str, ...] = ()
     """What could not be judged at all, each with what would settle it; with exit code 2 the faults
     of the input."""
+
+    @property
+    def headline(self) -> str:
+        """The outcome in a few words: never only PASS where something could not be judged."""
+        if not self.warnings:
+            return str(self.outcome)
+        return f"{self.outcome} with {self.warnings} warning{'' if self.warnings == 1 else 's'}"

@@ -13,7 +13,7 @@ from edgedistill.core.verdict import Outcome
 from edgedistill.render.escaping import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from edgedistill.core.gate_document import CheckRecord, GateDocument, TargetRecord
 
@@ -49,8 +49,8 @@ def cases(document: GateDocument) -> tuple[Case, ...]:
     listed += [_doubt(text, document.exit_code) for text in document.doubts]
     if not listed:
         listed.append(_case(WHOLE, "reports", "UNJUDGED", "There was no report to judge"))
-    elif document.exit_code != 0 and all(case.state in ("PASS", "WARNING") for case in listed):
-        message = f"The gate as a whole is {document.outcome}, which no single check tells"
+    elif document.exit_code != 0 and not {"FAIL", "UNJUDGED"} & counts(listed).keys():
+        message = f"The gate is {document.outcome}: warnings alone make no PASS"
         listed.append(_case(WHOLE, "outcome", "UNJUDGED", message))
     return tuple(listed)
 
@@ -89,12 +89,12 @@ def _short(text: str, longest: int) -> str:
     return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
-def worst_first(listed: tuple[Case, ...]) -> list[Case]:
+def worst_first(listed: Sequence[Case]) -> list[Case]:
     """The cases by how they ended, the worst first; those that ended alike stay in their order."""
     return sorted(listed, key=lambda case: _ORDER.index(case.state))
 
 
-def counts(listed: tuple[Case, ...]) -> dict[State, int]:
+def counts(listed: Sequence[Case]) -> dict[State, int]:
     """How many cases ended how, without what did not occur, the worst first."""
     found = {state: sum(case.state == state for case in listed) for state in _ORDER}
     return {state: number for state, number in found.items() if number}

@@ -26,7 +26,7 @@ def gate_text(document: GateDocument) -> str:
     for suite, group in groupby(listed, key=lambda case: case.suite):
         lines.append(suite)
         lines += [f"  {case.state:8} {case.name}: {case.message}" for case in group]
-    return "\n".join([*lines, tally(document), f"{document.outcome}"])
+    return "\n".join([*lines, tally(document), document.headline])
 
 
 def tally(document: GateDocument) -> str:
@@ -61,21 +61,27 @@ def figure_lines(check: CheckRecord) -> list[str]:
     evidence: counted, 1 sample
     method: bytes of the file
     """
-    limit = "not a number" if check.limit is None else f"{check.limit:.17g} {check.unit}"
+    limit = "not a number" if check.limit is None else _written(check.limit, check.unit)
     lines = [f"limit: {check.side} {limit}"]
     figure = check.figure
     if figure is None:
         return [*lines, "figure: none"]
-    exact = figure.low == figure.high and figure.confidence == 1.0
-    interval = (
-        "exact"
-        if exact
-        else f"{figure.low:.6g} to {figure.high:.6g} {check.unit} "
-        f"at {100 * figure.confidence:.4g} % confidence"
+    value, low, high = (
+        _written(number, check.unit) for number in (figure.value, figure.low, figure.high)
     )
+    interval = f"{low} to {high} at {100 * figure.confidence:.6g} % confidence"
     return [
         *lines,
-        f"figure: {figure.value:.6g} {check.unit} ({interval})",
+        f"figure: {value} ({'exact' if figure.exact else interval})",
         f"evidence: {figure.evidence}, {figure.samples} sample{'' if figure.samples == 1 else 's'}",
         f"method: {figure.method}",
     ]
+
+
+def _written(number: float, unit: str) -> str:
+    """A number in its unit; a fraction in percent.
+
+    >>> _written(0.025, "fraction"), _written(4.0, "ms")
+    ('2.5 %', '4 ms')
+    """
+    return f"{100 * number:.6g} %" if unit == "fraction" else f"{number:.6g} {unit}"

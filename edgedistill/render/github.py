@@ -48,7 +48,7 @@ def commands(document: GateDocument) -> tuple[str, ...]:
     for level in levels:
         told_so += _of_level(level, [one for one in listed if _LEVELS.get(one.state) == level])
     if not told_so:
-        told_so = [command("notice", f"edgedistill gate: {document.outcome}", tally(document))]
+        told_so = [command("notice", f"edgedistill gate: {document.headline}", tally(document))]
     return tuple(told_so)
 
 
@@ -66,7 +66,7 @@ def summary(document: GateDocument) -> str:
     Rows that would make it longer than GitHub takes are counted instead.
     """
     listed = worst_first(cases(document))
-    head = f"## edgedistill gate: {document.outcome}\n\n{told(tally(document))}\n\n"
+    head = f"## edgedistill gate: {document.headline}\n\n{told(tally(document))}\n\n"
     room = _SUMMARY_BYTES - len(head.encode())
     rows = []
     for case in listed:

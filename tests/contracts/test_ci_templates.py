@@ -11,7 +11,7 @@ import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
@@ -357,3 +357,20 @@ def test_what_the_templates_install_is_what_judging_loads(tmp_path: Path) -> Non
         assert loaded - {"edgedistill"} <= with_what_they_need(names)
         stated = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
         assert {str(one) for one in asked} <= {str(Requirement(x)) for x in stated["dependencies"]}
+
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+SHOWN = [yaml.safe_load(text) for text in re.findall(r"^```yml\n(.*?)^```$", README, re.M | re.S)]
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: type(shown).__name__)
+def test_what_the_readme_shows_fits_the_templates(shown: Any) -> None:
+    if isinstance(shown, list):  # steps of a GitHub job
+        (given,) = [step["with"] for step in shown if "edgedistill" in step.get("uses", "")]
+        assert set(given) <= set(ACTION["inputs"])
+        required = {name for name, said in ACTION["inputs"].items() if said.get("required")}
+        assert required <= set(given)
+    else:
+        assert shown["include"]["file"] == ".gitlab/edgedistill-gate.yml"
+        variables = shown["edgedistill-gate"]["variables"]
+        assert all(f"${{{name}" in "\n".join(JOB["script"]) for name in variables)

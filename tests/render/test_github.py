@@ -108,7 +108,7 @@ def cells(row: str) -> list[str]:
 @settings(max_examples=30, deadline=None)
 def test_the_summary_is_one_table_whatever_the_names(found: GateDocument) -> None:
     title, empty, told, gap, *rows = summary(found).rstrip("\n").split("\n")
-    assert title == f"## edgedistill gate: {found.outcome}"
+    assert title == f"## edgedistill gate: {found.headline}"
     assert (empty, gap) == ("", "")
     assert told
     assert {len(cells(row)) for row in rows} == {4}

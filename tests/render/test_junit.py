@@ -53,7 +53,7 @@ def test_what_did_not_pass_is_a_result_with_all_that_is_known(
     assert (result.text or "").splitlines() == [
         "The reason of latency_p95_ms",
         "limit: at most 5 ms",
-        "figure: 4.2 ms (3.9 to 4.5 ms at 99 % confidence)",
+        "figure: 4.2 ms (3.9 ms to 4.5 ms at 99 % confidence)",
         "evidence: measured-on-device, 200 samples",
         "method: order statistics",
     ]
@@ -83,6 +83,11 @@ def test_a_gate_over_nothing_is_an_error() -> None:
 def test_an_exit_code_that_no_check_explains_is_an_error_all_the_same() -> None:
     odd = replace(document(check(Outcome.PASS)), exit_code=3)
     assert read(odd).get("errors") == "1"
+
+
+def test_a_gate_of_warnings_only_is_an_error_too() -> None:
+    root = read(document(check(Outcome.UNJUDGED, warned=True)))
+    assert [root.get(count) for count in ("tests", "errors", "failures")] == ["2", "1", "0"]
 
 
 def test_targets_are_suites_told_apart_by_their_run() -> None:
