@@ -177,7 +177,14 @@ def run_recipe(
             for target in resolved.recipe.targets
         }
         for target, report in reports.items():
-            publish(Shelf(run, f"{TARGETS_FOLDER}/{target}"), report, road, finished, given)
+            publish(
+                Shelf(run, f"{TARGETS_FOLDER}/{target}"),
+                report,
+                road=road,
+                finished=finished,
+                recipe=resolved.recipe,
+                given=given,
+            )
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from edgedistill.app.asked_teacher import asked_notes
 from edgedistill.app.manifest import manifest_of, recipe_file, step_files
+from edgedistill.app.model_facts import model_facts
 from edgedistill.app.outcome import REPORT_FILE, waterfall_file
 from edgedistill.app.shelf import Shelf, listed_file
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.core.manifest import MANIFEST_FILE
 from edgedistill.data import open_dataset
 from edgedistill.gate.judge import judge
+from edgedistill.render.card import CARD_FILE, model_card
 from edgedistill.render.document import report_text
 from edgedistill.render.markdown import report_markdown
 from edgedistill.render.page.page import PAGE_FILE, report_page
@@ -20,12 +22,14 @@ from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from edgedistill.app.networks import Networks
     from edgedistill.app.pipeline import Finished
     from edgedistill.app.resolve import Resolved
-    from edgedistill.app.road import Road
+    from edgedistill.app.road import Road, TargetRoad
     from edgedistill.core.manifest import GivenFile
+    from edgedistill.core.recipe import Recipe
     from edgedistill.core.report import Report
 
 
@@ -62,15 +66,52 @@ def notes_of(
     return tuple(notes)
 
 
-def publish(
-    shelf: Shelf, report: Report, road: Road, finished: Finished, given: Sequence[GivenFile]
+def publish(  # what a run knows, all but two by keyword
+    shelf: Shelf,
+    report: Report,
+    *,
+    road: Road,
+    finished: Finished,
+    recipe: Recipe,
+    given: Sequence[GivenFile],
 ) -> None:
     """Copies a target's models, and what prepares their inputs, beside its report, which is last.
 
-    A tokenizer that a device needs lies there too, and a manifest that lists every file.
+    A tokenizer that a device needs lies there too, a card that tells what the model is, and a
+    manifest that lists every file.
+
+    Args:
+        shelf: The target's folder.
+        report: Of the target.
+        road: Where the target's results stand in the plan.
+        finished: The stored steps.
+        recipe: The resolved recipe.
+        given: The files that the recipe names.
     """
+    shipped = _put_models(shelf, report, road.targets[report.target], finished)
+    dataset = open_dataset(finished.folder(road.data))
+    for file in dataset.companions:
+        shelf.put(file.name, file.read_bytes(), "companion")
+    if report.students:
+        shelf.put(PARETO_FILE, pareto_svg(report).encode(), "document")
+    verdict = judge(report)
+    shelf.put("report.md", report_markdown(report, verdict).encode(), "document")
+    shelf.put(PAGE_FILE, report_page(report, verdict).encode(), "document")
+    facts = model_facts(report, recipe, dataset, shipped)
+    shelf.put(CARD_FILE, model_card(report, verdict, facts).encode(), "document")
+    last = report_text(report).encode()
+    steps = [step for step in road.plan.steps if report.target in step.targets]
+    inputs = [recipe_file(shelf.run), *step_files(shelf.run, steps, finished)]
+    listed = [*shelf.files, listed_file(REPORT_FILE, last, "report")]
+    manifest = manifest_of(report, files=listed, run_files=inputs, given=given)
+    shelf.put(MANIFEST_FILE, report_text(manifest).encode())
+    shelf.put(REPORT_FILE, last, "report")
+
+
+def _put_models(shelf: Shelf, report: Report, road: TargetRoad, finished: Finished) -> Path:
+    """Copies every model of the waterfall, and once more the one that ships; gives its place."""
     shipped = report.shipped()
-    for branch in road.targets[report.target].branches:
+    for branch in road.branches:
         ships = report.choice.student in (branch.student, None)
         student = branch.student if report.students else None
         for name, export in branch.exports.items():
@@ -81,17 +122,4 @@ def publish(
             shelf.put(waterfall_file(name, student), content, "waterfall-model")
             if ships and name == (shipped.variant or shipped.step):
                 shelf.put(report.choice.model, content, "shipped-model")
-    for file in open_dataset(finished.folder(road.data)).companions:
-        shelf.put(file.name, file.read_bytes(), "companion")
-    if report.students:
-        shelf.put(PARETO_FILE, pareto_svg(report).encode(), "document")
-    verdict = judge(report)
-    shelf.put("report.md", report_markdown(report, verdict).encode(), "document")
-    shelf.put(PAGE_FILE, report_page(report, verdict).encode(), "document")
-    last = report_text(report).encode()
-    steps = [step for step in road.plan.steps if report.target in step.targets]
-    inputs = [recipe_file(shelf.run), *step_files(shelf.run, steps, finished)]
-    listed = [*shelf.files, listed_file(REPORT_FILE, last, "report")]
-    manifest = manifest_of(report, files=listed, run_files=inputs, given=given)
-    shelf.put(MANIFEST_FILE, report_text(manifest).encode())
-    shelf.put(REPORT_FILE, last, "report")
+    return shelf.run.root / shelf.folder / report.choice.model

@@ -22,8 +22,12 @@ class Shelf:
     run: RunFolder
     folder: str
     """Below the run folder."""
-    files: list[ManifestFile] = field(default_factory=list)
-    """What was put there, in that order."""
+    _listed: dict[str, ManifestFile] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[ManifestFile, ...]:
+        """What was put there, in that order; several students share the teacher's file."""
+        return tuple(self._listed.values())
 
     def put(self, name: str, content: bytes, role: FileRole | None = None) -> Path:
         """Writes a file whole or not at all.
@@ -34,7 +38,7 @@ class Shelf:
             role: What the file is for; None for the list of the files itself.
         """
         if role is not None:
-            self.files.append(listed_file(name, content, role))
+            self._listed[name] = listed_file(name, content, role)
         return self.run.write(f"{self.folder}/{name}", content)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,6 +129,13 @@ def test_texts_go_from_csv_files_to_a_measured_int8_model(project: Path) -> None
     assert str(project) not in json.dumps(contract.model_dump())
     assert _on_device(shipped, "Some bread, and soup with cheese") == "food"
     assert _on_device(shipped, "wind and storm") == "weather"
+    card = (shipped / "model-card.md").read_text()
+    program = card.partition("```python\n")[2].partition("```")[0]
+    program = program.replace("the text to be classified", "Some bread, and soup with cheese")
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=shipped, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "food\n"
 
 
 @pytest.mark.slow
