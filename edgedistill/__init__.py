@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgedistill.app.doctor import doctor, save_diagnosis
     from edgedistill.app.estimate import Estimates, estimate, estimate_targets
     from edgedistill.app.fit_target import fit_target
+    from edgedistill.app.gate_inputs import GateInputs
     from edgedistill.app.gate_views import gate_document, tell_gate
     from edgedistill.app.network_operators import read_operator_lists
     from edgedistill.app.outcome import CompressionRun, GateResult, judge
@@ -42,6 +43,7 @@ __all__ = [
     "Diagnosis",
     "Estimate",
     "Estimates",
+    "GateInputs",
     "GateResult",
     "Preprocessing",
     "QuantizeRun",
@@ -77,6 +79,7 @@ _HOMES = {
     "Diagnosis": "edgedistill.core.findings",
     "Estimate": "edgedistill.core.estimate",
     "Estimates": "edgedistill.app.estimate",
+    "GateInputs": "edgedistill.app.gate_inputs",
     "GateResult": "edgedistill.app.outcome",
     "Preprocessing": "edgedistill.core.preprocessing",
     "QuantizeRun": "edgedistill.app.quantize",

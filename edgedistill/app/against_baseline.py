@@ -64,8 +64,6 @@ def against_baseline(
         )
     rivals = Rivals(
         target=profile.name,
-        runtime=profile.default_runtime,
-        threads=None,
         model=model,
         model_sha256=file_sha256(model),
         baseline=(

@@ -80,6 +80,29 @@ def update_baselines(
     return tuple(change for change, _, _ in planned)
 
 
+def baseline_of(report: Report, model: str | None) -> Baseline:
+    """What later models are held against, by a report.
+
+    Args:
+        report: The facts of one target.
+        model: The name of the ONNX file beside the baseline; None where it is kept elsewhere.
+    """
+    shipped = report.shipped()
+    figures = {limit.budget: limit.figure(shipped) for limit in LIMITS}
+    return Baseline(
+        schema_version=1,
+        kind="edgedistill-baseline",
+        target=report.target,
+        run=report.run,
+        model_sha256=str(shipped.model_sha256),
+        model=model,
+        figures={name: figure for name, figure in figures.items() if figure is not None},
+        conditions=report.conditions,
+        data_sha256=report.provenance.data_sha256,
+        edgedistill_version=report.provenance.versions.get("edgedistill", "unknown"),
+    )
+
+
 def baseline_model_file(file: str | Path, baseline: Baseline) -> Path | None:
     """Where the ONNX file of a baseline is; None where it is not kept beside it."""
     return None if baseline.model is None else Path(file).parent / baseline.model
@@ -87,7 +110,7 @@ def baseline_model_file(file: str | Path, baseline: Baseline) -> Path | None:
 
 def _sources(paths: Sequence[str | Path]) -> list[_Source]:
     sources, faults = [], []
-    for file in (file for path in paths for file in _report_files(Path(path))):
+    for file in (file for path in paths for file in report_files(Path(path))):
         report = read_report(file)
         model = file.parent / report.choice.model
         if not model.is_file() or file_sha256(model) != report.shipped().model_sha256:
@@ -118,7 +141,12 @@ def _with_device_reports(
     ]
 
 
-def _report_files(path: Path) -> list[Path]:
+def report_files(path: Path) -> list[Path]:
+    """The reports of a finished run, or the report that is given.
+
+    Raises:
+        InputError: If it is neither, or the run is not finished.
+    """
     if path.is_file():
         return [path]
     if not (path / STATE_FILE).is_file():
@@ -169,19 +197,7 @@ def _planned(report: Report, file: Path, with_model: bool | None) -> BaselineCha
         )
         raise InputError(fault)
     keeps = (old is not None and old.model is not None) if with_model is None else with_model
-    shipped = report.shipped()
-    figures = {limit.budget: limit.figure(shipped) for limit in LIMITS}
-    new = Baseline(
-        schema_version=1,
-        kind="edgedistill-baseline",
-        target=report.target,
-        run=report.run,
-        model_sha256=str(shipped.model_sha256),
-        model=f"{file.stem}.onnx" if keeps else None,
-        figures={name: figure for name, figure in figures.items() if figure is not None},
-        conditions=report.conditions,
-        edgedistill_version=report.provenance.versions.get("edgedistill", "unknown"),
-    )
+    new = baseline_of(report, f"{file.stem}.onnx" if keeps else None)
     return BaselineChange(
         file=str(file),
         old=old,

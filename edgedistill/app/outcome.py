@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.app.gate_inputs import GateInputs, with_inputs
 from edgedistill.core.figures import figures_of
 from edgedistill.core.verdict import Outcome, worst
 from edgedistill.errors import Fault, InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edgedistill.app.resolve import Resolved
     from edgedistill.core.figures import Figures
     from edgedistill.core.report import Report, Row
+    from edgedistill.core.stage import Progress
     from edgedistill.core.verdict import Verdict
 
 STATE_FILE = "run.json"
@@ -90,7 +92,11 @@ class GateResult:
         return tell_gate(self)
 
 
-def judge(*paths: str | Path) -> GateResult:
+def judge(
+    *paths: str | Path,
+    inputs: GateInputs | None = None,
+    progress: Progress | None = None,
+) -> GateResult:
     """Judges finished runs, or single reports, against the budgets they carry.
 
     A run that is not complete, or a model that is not the one its report is about, is UNJUDGED;
@@ -98,9 +104,11 @@ def judge(*paths: str | Path) -> GateResult:
 
     Args:
         paths: Run folders or report files.
+        inputs: Baselines, and what was measured where the devices are.
+        progress: Where it tells how far it is while a baseline is run again; None for nobody.
 
     Raises:
-        InputError: If there is no report at a path or it cannot be read.
+        InputError: If there is no report at a path, or something given cannot be read.
     """
     cases: list[Case] = []
     doubts: list[str] = []
@@ -112,7 +120,10 @@ def judge(*paths: str | Path) -> GateResult:
                 cases.append(Case(figures=figures, bounds=figures.bounds, file=str(file)))
             else:
                 doubts.append(doubt)
-    return GateResult(judge_all(cases), tuple(doubts))
+    known, unused = with_inputs(
+        cases, inputs or GateInputs(), confidence=CONFIDENCE, progress=progress
+    )
+    return GateResult(judge_all(known), (*doubts, *unused))
 
 
 def waterfall_file(name: str, student: str | None) -> str:

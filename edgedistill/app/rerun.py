@@ -51,9 +51,9 @@ class Rivals:
 
     target: str
     """The profile's name."""
-    runtime: str
-    """One of the profile's runtimes."""
-    threads: int | None
+    runtime: str | None = None
+    """One of the profile's runtimes; None for its default one."""
+    threads: int | None = None
     """Threads of one inference; None for those of the profile."""
     model: Path
     """The ONNX file under test."""
@@ -194,7 +194,7 @@ def _runtime_here(rivals: Rivals) -> Runtime | NotRerun:
             otherwise.
     """
     profile = rivals.profile or load(rivals.target)
-    runtime = profile.runtimes.get(rivals.runtime)
+    runtime = profile.runtimes.get(rivals.runtime or profile.default_runtime)
     if rivals.on_device:
         require_this_machine_is(profile)
     if runtime is None or not (rivals.on_device or runs_here(profile, runtime)):

@@ -13,6 +13,33 @@ from edgedistill.errors import InputError
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="What limits against a baseline are held against: a file or folder that `baseline` wrote, "
+    "a report or a run.",
+)
+@click.option(
+    "--baseline-model",
+    "baseline_models",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A baseline's ONNX file, where it does not lie beside the baseline.",
+)
+@click.option(
+    "--device-report",
+    "device_reports",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="What `benchmark --device-report` wrote where the device is, of the model that is judged.",
+)
+@click.option(
+    "--on-device",
+    is_flag=True,
+    help="This machine is the targets' device; refused where the machine tells otherwise.",
+)
+@click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write JUnit XML, which CI servers show as tests, into this file.",
@@ -29,10 +56,14 @@ from edgedistill.errors import InputError
     help="Write every check as JSON into this file.",
 )
 @click.pass_context
-def gate(
+def gate(  # noqa: PLR0913  # one for each option
     context: click.Context,
     runs: tuple[Path, ...],
     *,
+    baselines: tuple[Path, ...],
+    baseline_models: tuple[Path, ...],
+    device_reports: tuple[Path, ...],
+    on_device: bool,
     junit: Path | None,
     github: bool,
     json_file: Path | None,
@@ -40,8 +71,9 @@ def gate(
     """Judge finished RUNS (run folders or report.json files) against their budgets.
 
     PASS only if the whole interval is inside the budget (exit 0), FAIL only if it is wholly
-    outside (exit 1), else UNJUDGED (exit 3), with what would settle it. The files are written
-    whatever the outcome, also where the input is refused (exit 2).
+    outside (exit 1), else UNJUDGED (exit 3), with what would settle it. A limit on latency against
+    a baseline runs the baseline's model again beside the new one. The files are written whatever
+    the outcome, also where the input is refused (exit 2).
     """
     import edgedistill
 
@@ -49,8 +81,19 @@ def gate(
         environment = os.environ if github else None
         return edgedistill.tell_gate(result, junit=junit, json_file=json_file, github=environment)
 
+    inputs = edgedistill.GateInputs(
+        baselines=baselines,
+        baseline_models=baseline_models,
+        device_reports=device_reports,
+        on_device=on_device,
+    )
+    shown = None
+    if baselines:  # a limit against a baseline's latency makes both models run
+        from edgedistill.cli.console import progress
+
+        shown = progress()
     try:
-        result = edgedistill.judge(*runs)
+        result = edgedistill.judge(*runs, inputs=inputs, progress=shown)
     except InputError as error:
         if junit or json_file or github:
             click.echo(tell(error))

@@ -23,6 +23,8 @@ class Case:
         baseline: What limits against a baseline are held against; None where there is none.
         remeasured: Limit on a percentile of latency to the model's over the baseline's, from rounds
             on the device in which both took turns.
+        not_remeasured: Why there are no such ratios, with what would settle it; None where it was
+            not tried.
         file: The report, where it was read from a file.
     """
 
@@ -30,6 +32,7 @@ class Case:
     bounds: Bounds
     baseline: Reference | None = None
     remeasured: Mapping[str, Figure] = field(default_factory=dict)
+    not_remeasured: str | None = None
     file: str | None = None
 
 

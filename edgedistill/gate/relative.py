@@ -75,11 +75,13 @@ def _remeasured(case: Case, limit: Limit) -> Found:
     if ratio is None:
         return Found(
             None,
-            "milliseconds stored at another time prove no change. Judge where "
+            case.not_remeasured
+            or "milliseconds stored at another time prove no change. Judge where "
             f"{case.figures.target} is at hand and the baseline's model lies beside it, so that "
             "both are measured in the same rounds",
         )
-    if ratio.evidence not in ACCEPTED["latency"]:
+    # Counted is the ratio of a model to itself.
+    if ratio.evidence not in {*ACCEPTED["latency"], Evidence.COUNTED}:
         return Found(
             ratio,
             f"the {limit.title} is {ratio.evidence}, which proves nothing on "

@@ -125,6 +125,17 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest.read(_document(path, _MANIFEST), file=path)
 
 
+def read_kind(path: Path) -> str | None:
+    """The kind that a JSON document says it is; None where it says none.
+
+    Raises:
+        InputError: If the file is missing, cut off or not JSON.
+    """
+    document = _parse(_read_text(path, _REPORT), path)
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _document(path: Path, sort: _Sort) -> dict[str, Any]:
     document = _parse(_read_text(path, sort), path)
     if not isinstance(document, dict) or document.get("kind") != sort.kind:
