@@ -7,6 +7,7 @@ A job is a JSON object; every action writes the file named by `result` (JSON):
 
 - `facts`: what this machine is.
 - `measure`: raw wall and processor times of `models`, interleaved in rounds.
+- `profile`: raw times of every operator of `models` by the runtime's profiler, in rounds, too.
 - `predict`: the outputs of one `model` for all `inputs`, into the npy file named by `outputs`.
 
 Progress goes to standard output, one JSON object a line: `{"progress": 3, "total": 30}`. What the
@@ -25,7 +26,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 MAX_BATCH = 64
 PROGRESS_INTERVAL_S = 0.2
@@ -172,8 +173,11 @@ def machine_facts() -> Dict[str, Any]:
     }
 
 
-def open_session(path: str, job: Mapping[str, Any]) -> Any:
-    """A session of the model on just the provider that was asked for."""
+def open_session(path: str, job: Mapping[str, Any], profile: Optional[str] = None) -> Any:
+    """A session of the model on just the provider that was asked for.
+
+    `profile` is the beginning of the file's name that its profiler writes; None for none.
+    """
     import onnxruntime as ort
 
     provider = job["provider"]
@@ -185,6 +189,9 @@ def open_session(path: str, job: Mapping[str, Any]) -> Any:
     options.intra_op_num_threads = job["threads"]
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
     session = ort.InferenceSession(path, options, providers=[provider], enable_fallback=0)
     require_provider(provider, session.get_providers(), path)
     return session
@@ -207,6 +214,11 @@ def read_inputs(job: Mapping[str, Any]) -> Tuple[Dict[str, Any], int]:
     if len(lengths) != 1 or 0 in lengths:
         raise JobError("the inputs must hold the same number of samples, at least one")
     return inputs, lengths.pop()
+
+
+def single_feeds(inputs: Mapping[str, Any], count: int) -> List[Dict[str, Any]]:
+    """Each sample alone in its batch."""
+    return [{name: array[i : i + 1].copy() for name, array in inputs.items()} for i in range(count)]
 
 
 def check_inputs(session: Any, name: str, inputs: Mapping[str, Any]) -> int:
@@ -255,9 +267,7 @@ def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
     the caches back).
     """
     inputs, count = read_inputs(job)
-    feeds = [
-        {name: array[i : i + 1].copy() for name, array in inputs.items()} for i in range(count)
-    ]
+    feeds = single_feeds(inputs, count)
     models, rounds, runs = job["models"], job["rounds"], job["runs_per_round"]
     sessions = {name: open_session(path, job) for name, path in models.items()}
     for name, session in sessions.items():
@@ -293,6 +303,96 @@ def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
     }
 
 
+def profile(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """Times every operator of all models, which take turns in rounds.
+
+    In one round every model sees the same sample twice; the first run brings the caches back and
+    is not kept.
+    """
+    inputs, count = read_inputs(job)
+    feeds = single_feeds(inputs, count)
+    models, rounds, warmup = job["models"], job["rounds"], job["warmup_runs"]
+    sessions = {
+        name: open_session(models[name], job, "profile-{}".format(place))
+        for place, name in enumerate(sorted(models))
+    }
+    for name, session in sessions.items():
+        check_inputs(session, name, inputs)
+        for i in range(warmup):
+            session.run(None, feeds[i % count])
+    generator = random.Random(job["seed"])
+    for index in range(rounds):
+        for name in generator.sample(sorted(models), len(models)):
+            for _ in range(2):
+                sessions[name].run(None, feeds[index % count])
+        say(progress=index + 1, total=rounds)
+    files = {name: Path(session.end_profiling()) for name, session in sessions.items()}
+    kept = range(warmup + 1, warmup + 2 * rounds, 2)
+    return {
+        "models": {name: operator_times(read_events(file), kept) for name, file in files.items()},
+        "sha256": {name: file_sha256(path) for name, path in models.items()},
+        "facts": machine_facts(),
+    }
+
+
+def read_events(file: Path) -> List[List[Dict[str, Any]]]:
+    """What the runtime's profiler wrote of each whole run, in the order it wrote it."""
+    runs, events = [], []  # type: List[List[Dict[str, Any]]], List[Dict[str, Any]]
+    for event in json.loads(file.read_text(encoding="utf-8")):
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            events.append(event)
+        elif event.get("name") == "model_run":
+            runs.append(events)
+            events = []
+    return runs
+
+
+def outermost(events: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Those of one run that lie in no other: a loop's time holds that of its body already.
+
+    An operator is written down when it ends, so whatever ran inside of it comes before it.
+    """
+    kept, start = [], float("inf")
+    for event in reversed(events):
+        if event["ts"] + event["dur"] <= start:
+            kept.append(event)
+            start = event["ts"]
+    return kept[::-1]
+
+
+def operator_times(runs: List[List[Dict[str, Any]]], kept: Iterable[int]) -> Dict[str, Any]:
+    """The operators of one model and how long each took in each run that is kept.
+
+    Runs that the profiler had no room for are not there; operators that did not take part in every
+    run are left out.
+    """
+    tables = [
+        {(event["name"], event["args"].get("node_index")): event for event in outermost(runs[i])}
+        for i in kept
+        if i < len(runs)
+    ]
+    if not tables:
+        raise JobError("the runtime's profiler had no room for a single run")
+    everywhere = [key for key in tables[0] if all(key in table for table in tables)]
+    return {
+        "operators": [
+            {
+                "name": key[0][: -len("_kernel_time")],
+                "operator": tables[0][key]["args"]["op_name"],
+                "inputs": tensors(tables[0][key]["args"].get("input_type_shape", [])),
+                "outputs": tensors(tables[0][key]["args"].get("output_type_shape", [])),
+                "durations_us": [table[key]["dur"] for table in tables],
+            }
+            for key in everywhere
+        ]
+    }
+
+
+def tensors(listed: List[Dict[str, List[int]]]) -> List[Dict[str, Any]]:
+    """Type and shape of each tensor of an operator; weights that were packed are not among them."""
+    return [{"type": kind, "shape": shape} for one in listed for kind, shape in one.items()]
+
+
 def predict(job: Mapping[str, Any]) -> Dict[str, Any]:
     """Writes the outputs [samples, classes] of one model as float32."""
     import numpy as np
@@ -324,7 +424,7 @@ def facts(job: Mapping[str, Any]) -> Dict[str, Any]:
     return machine_facts()
 
 
-ACTIONS = {"facts": facts, "measure": measure, "predict": predict}
+ACTIONS = {"facts": facts, "measure": measure, "predict": predict, "profile": profile}
 
 
 def hold_leash() -> None:

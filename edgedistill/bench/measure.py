@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from edgedistill.bench.candidates import Candidate, require_measurable
 from edgedistill.bench.samples import Samples, read_samples, write_samples
 from edgedistill.bench.session import (
     DEFAULT_TIMEOUT_S,
@@ -20,13 +19,14 @@ from edgedistill.bench.session import (
 from edgedistill.bench.stability import disturbances
 from edgedistill.core.stage import StageResult
 from edgedistill.core.strict import plain
-from edgedistill.errors import DeviceError, Fault, InputError
+from edgedistill.errors import DeviceError
 from edgedistill.store import file_sha256
 from edgedistill.units import ns_to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    import numpy as np
 
     from edgedistill.core.evidence import Conditions
     from edgedistill.core.profile import Runtime
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Measuring", "Samples", "read_samples"]
 
 _INPUTS = "inputs.npz"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model to be measured, by the name it has in the results."""
-
-    name: str
-    model: Path
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ class Measuring:
             InputError: If a model file is missing or the inputs are not usable.
             DeviceError: If the device failed or what it gave back is not whole.
         """
-        self._check_inputs()
+        require_measurable(self.candidates, self.inputs)
         hashes = {item.name: file_sha256(item.model) for item in self.candidates}
         with open_worker(self.transport, context.folder, self.timeout_s) as worker:
             before = self._conditions(worker.facts())
@@ -129,27 +121,6 @@ class Measuring:
         return facts.conditions(
             device=self.device, provider=self.runtime.provider, threads=self.runtime.threads
         )
-
-    def _check_inputs(self) -> None:
-        faults = [
-            Fault(file=item.model, problem="there is no such model", remedy="Give an .onnx file")
-            for item in self.candidates
-            if not item.model.is_file()
-        ]
-        names = [item.name for item in self.candidates]
-        if not names or len(set(names)) != len(names):
-            remedy = "Give at least one candidate, each by its own name"
-            faults.append(Fault(problem="no names", given=", ".join(names), remedy=remedy))
-        lengths = {len(array) for array in self.inputs.values()}
-        if len(lengths) != 1 or 0 in lengths:
-            remedy = "Give one or more samples, equally many for every input"
-            faults.append(Fault(problem="no samples to run on", given=str(lengths), remedy=remedy))
-        for name, array in self.inputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                remedy = "Give finite numbers"
-                faults.append(Fault(field=name, problem="holds NaN or infinity", remedy=remedy))
-        if faults:
-            raise InputError(*faults)
 
 
 def _facts(samples: Samples) -> dict[str, Any]:
