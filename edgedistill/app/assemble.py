@@ -12,6 +12,7 @@ from edgedistill.app.damage import damage_of
 from edgedistill.app.environment import versions
 from edgedistill.app.latencies import both_ways
 from edgedistill.app.learned import learned, pruned
+from edgedistill.app.operator_times import times_of_operators
 from edgedistill.app.outcome import waterfall_file
 from edgedistill.app.race import Offer
 from edgedistill.app.rows import Rows
@@ -66,6 +67,7 @@ def assemble(
         learning=learned(target, road.plan, finished),
         pruning=pruned(rows.road.branches, road.plan, finished),
         damage=damage_of(rows, branch, shown.shipped),
+        operator_times=times_of_operators(rows, shown.timed()),
         conditions=rows.samples.conditions if rows.samples else None,
         class_names=rows.dataset.class_names,
         preprocessing=plain(rows.dataset.preprocessing),
@@ -88,6 +90,13 @@ class _Result:
     @property
     def shipped(self) -> Row:
         return next(row for row in self.rows if row.step == self.choice.step)
+
+    def timed(self) -> dict[str, str]:
+        """Teacher and what ships, as the report calls them, to their names in the measurement."""
+        teacher = {"teacher": "teacher"} if self.rows[0].has_file else {}
+        if self.choice.step == "teacher":
+            return teacher
+        return {**teacher, self.shipped.variant or self.choice.step: self.measured_as}
 
 
 def _student_results(results: Mapping[str, _Result]) -> tuple[StudentResult, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgedistill.app.device_steps import DeviceSteps
 from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.learning import LearningRoad
 from edgedistill.app.plan import Plan
@@ -52,6 +53,8 @@ class TargetRoad:
     """One for each student, in the recipe's order; one where the teacher itself is compressed."""
     measurement: PlannedStep | None
     """The planned step that holds raw latency samples, where the device is at hand."""
+    operators: PlannedStep | None = None
+    """The planned step that holds raw times of every operator, where a profiler tells them."""
 
     @property
     def exports(self) -> Mapping[str, PlannedStep]:
@@ -73,8 +76,9 @@ class Road:
 
     @property
     def measurements(self) -> tuple[PlannedStep, ...]:
-        """The steps that hold raw latency samples."""
-        found = (target.measurement for target in self.targets.values())
+        """The steps that hold raw times."""
+        targets = self.targets.values()
+        found = (step for one in targets for step in (one.measurement, one.operators))
         return tuple(step for step in found if step is not None)
 
 
@@ -128,7 +132,16 @@ def _target_road(students: tuple[ShippingRoad, ...]) -> TargetRoad:
     config = resolved.recipe.stages_for(name).benchmark
     if config is None or resolved.profiles[name].transport == "none":
         return TargetRoad(branches, measurement=None)
-    return TargetRoad(branches, students[0].measurement(config, _exports(branches)))
+    first = students[0]
+    device = DeviceSteps(
+        target=name,
+        resolved=resolved,
+        plan=first.plan,
+        data=first.learning.data(name),
+        exports=_exports(branches),
+        config=config,
+    )
+    return TargetRoad(branches, device.latencies(), device.operators())
 
 
 def _exports(branches: tuple[Branch, ...]) -> dict[str, PlannedStep]:

@@ -1,11 +1,9 @@
-"""The end of the road, per target: export, quantize, predict, measure."""
+"""The end of the road, per target: export, quantize, predict."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from edgedistill.app.attempt import Attempt, nothing_after
 from edgedistill.app.back_ends import (
@@ -16,8 +14,7 @@ from edgedistill.app.back_ends import (
 )
 from edgedistill.app.judges import JUDGING_CODE, Judging
 from edgedistill.app.predictions import SplitPredictions
-from edgedistill.app.reach import HOST, runs_here, transport
-from edgedistill.bench.measure import Candidate, Measuring
+from edgedistill.app.reach import HOST, runs_here
 from edgedistill.catalog.profiles import load
 from edgedistill.core.strict import plain
 from edgedistill.data import open_dataset
@@ -35,18 +32,16 @@ if TYPE_CHECKING:
     from edgedistill.app.variants import Variant
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.quantizing import Quantize
-    from edgedistill.core.recipe import Benchmark
     from edgedistill.core.stage import Stage
     from edgedistill.stages.quantize.backends import Backend
 
 MODEL_FILE = "model.onnx"
 """The name of the ONNX file in the folder of a step that writes one."""
-_MEASURED_SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class ShippingRoad:
-    """Plans the steps from a network to the figures of one target."""
+    """Plans the steps from a network to the files of one target and their outputs."""
 
     target: str
     resolved: Resolved
@@ -223,52 +218,6 @@ class ShippingRoad:
             config={},
             inputs={"data": self.learning.data(self.target), "model": export},
             code=("bench", "devices", "worker.py", "data"),
-            make=make,
-            target=self.target,
-        )
-
-    def measurement(self, config: Benchmark, exports: Mapping[str, PlannedStep]) -> PlannedStep:
-        """Raw latency samples of all ONNX files of all students, interleaved on the device.
-
-        Candidates that could not be made have no file and take no part.
-
-        Args:
-            config: How many rounds.
-            exports: What each is called in the samples, to the step that writes it.
-        """
-        profile = self.resolved.profiles[self.target]
-        runtime = self.resolved.runtime(self.target)[1]
-
-        def make(folders: Mapping[str, Path]) -> Measuring:
-            samples = open_dataset(folders["data"]).validation
-            return Measuring(
-                candidates=tuple(
-                    Candidate(name=name, model=folders[name] / MODEL_FILE)
-                    for name in exports
-                    if (folders[name] / MODEL_FILE).is_file()
-                ),
-                inputs=samples.batch(np.arange(min(_MEASURED_SAMPLES, len(samples)))),
-                config=config,
-                transport=transport(),
-                device=profile.name,
-                runtime=runtime,
-            )
-
-        return self.plan.add(
-            "measure",
-            f"measure: latency on {profile.name}, {config.rounds} interleaved rounds",
-            config={
-                "benchmark": plain(config),
-                "device": profile.name,
-                "processor": plain(profile)["clusters"],
-                "provider": runtime.provider,
-                "runtime_threads": runtime.threads,
-            },
-            inputs={
-                "data": self.learning.data(self.target),
-                **exports,
-            },
-            code=("bench", "devices", "worker.py"),
             make=make,
             target=self.target,
         )

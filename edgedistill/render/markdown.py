@@ -13,6 +13,7 @@ from edgedistill.render.candidates import candidate_sections
 from edgedistill.render.damage import damage_sections
 from edgedistill.render.escaping import table, told
 from edgedistill.render.learning import learning_sections
+from edgedistill.render.operators import operator_sections
 from edgedistill.render.pareto import PARETO_FILE
 from edgedistill.render.pruning import pruning_sections
 from edgedistill.render.wording import (
@@ -40,6 +41,7 @@ def report_markdown(report: Report, verdict: Verdict) -> str:
         *_students(report),
         *_waterfall(report),
         *_takes(report),
+        *operator_sections(report),
         *learning_sections(report.learning),
         *pruning_sections(report),
         *_against_teacher(report),
