@@ -7,11 +7,8 @@ import pytest
 from edgedistill import estimate
 from edgedistill.app.operator_times import estimated_times
 from edgedistill.core.evidence import Evidence
-from tests.conftest import write_convolutions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgedistill import CompressionRun
 
 
@@ -36,6 +33,22 @@ def test_the_report_says_where_the_time_of_teacher_and_what_ships_goes(
 
 
 def test_where_the_device_is_away_the_estimate_is_shared_out(finished: CompressionRun) -> None:
-    times = finished.reports["jetson-orin-nano"].operator_times
-    rows = finished.reports["jetson-orin-nano"].rows
-    assert bool(times) == (rows[0].latency is not None)
+    found = estimate(finished.model("jetson-orin-nano"), "raspberry-pi-5")
+    assert found.latency_ms is not None
+    times = estimated_times(found, "int8")
+    assert times is not None
+    together = sum(one.time_ms.value for one in times.classes)
+    assert together == pytest.approx(found.latency_ms.value)
+    assert sum(one.count for one in times.classes) == len(found.operators)
+    assert times.classes[0].time_ms.value == max(one.time_ms.value for one in times.classes)
+    for one in times.classes:
+        assert (one.time_ms.low, one.time_ms.high) == (0, found.latency_ms.high)
+        assert one.time_ms.evidence == Evidence.ESTIMATED
+
+
+def test_without_an_estimate_there_are_no_times(finished: CompressionRun) -> None:
+    jetson = finished.reports["jetson-orin-nano"]
+    assert jetson.rows[0].latency is None
+    assert jetson.operator_times == ()
+    away = estimate(finished.model("jetson-orin-nano"), "jetson-orin-nano")
+    assert estimated_times(away, "int8") is None

@@ -137,6 +137,23 @@ def test_a_device_that_is_not_at_hand_is_not_measured(
     assert road.targets["jetson-orin-nano"].measurement is None
 
 
+def test_operators_are_timed_where_latencies_are(
+    tiny: Callable[..., Resolved], tmp_path: Path
+) -> None:
+    road = _road(tiny(), tmp_path)
+    host = road.targets["host"]
+    assert host.measurement is not None
+    assert host.operators is not None
+    assert list(host.operators.inputs) == list(host.measurement.inputs)
+    assert road.targets["jetson-orin-nano"].operators is None
+    assert road.measurements == (host.measurement, host.operators)
+    other = _road(tiny(stages__benchmark__runs_per_round=3), tmp_path).targets["host"]
+    assert other.measurement is not None
+    assert other.measurement.key != host.measurement.key
+    assert other.operators is not None
+    assert other.operators.key == host.operators.key
+
+
 def test_the_tree_shows_what_is_shared_stored_and_to_be_run(
     tiny: Callable[..., Resolved], tmp_path: Path
 ) -> None:
