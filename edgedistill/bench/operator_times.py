@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from edgedistill.bench.statistics import percentile_interval
 from edgedistill.core.evidence import Quantity
 from edgedistill.core.operator_times import OperatorTime, OperatorTimes
 from edgedistill.cost.operator_classes import computes_in_int8, operator_class
+from edgedistill.cost.runtime_names import name_in_file
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 SLOWEST = 10
 _US_PER_MS = 1e3
-_MARKS = re.compile(r"(_token_\d+|_nchwc)$")
-"""What the runtime adds to the name of a node that it rewrote."""
 
 
 def operator_times(
@@ -82,7 +80,7 @@ def operator_times(
         network=network,
         classes=tuple(sorted(classes, key=lambda one: -one.time_ms.value)),
         slowest=tuple(
-            (_plain(one.name), one.operator, (median(one.durations_us) - own_us) / _US_PER_MS)
+            (name_in_file(one.name), one.operator, (median(one.durations_us) - own_us) / _US_PER_MS)
             for one in slow
         ),
     )
@@ -131,7 +129,7 @@ def _class(one: TimedOperator, depthwise: frozenset[str]) -> OperatorClass:
     found = operator_class(one.operator)
     if found != "convolution":
         return found
-    if _plain(one.name) in depthwise or _is_depthwise(one):
+    if name_in_file(one.name) in depthwise or _is_depthwise(one):
         return "depthwise convolution"
     return found
 
@@ -147,12 +145,3 @@ def _is_depthwise(one: TimedOperator) -> bool:
 def _is_int8(one: TimedOperator) -> bool:
     inputs, outputs = ([tensor.type for tensor in some] for some in (one.inputs, one.outputs))
     return computes_in_int8(one.operator, inputs, outputs)
-
-
-def _plain(name: str) -> str:
-    """The name that the node has in the file, where the runtime only marked it.
-
-    >>> _plain("node_Conv_133_token_1")
-    'node_Conv_133'
-    """
-    return _MARKS.sub("", name)

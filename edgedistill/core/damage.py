@@ -75,11 +75,14 @@ class Sound(Strict):
     """As a WAV file in base64."""
 
 
+Channel = Annotated[tuple[float, ...], Field(strict=False)]
+
+
 class Signal(Strict):
     """A sample that is a series of numbers, for instance of sensors, or plain features."""
 
     kind: Literal["signal"] = "signal"
-    channels: tuple[tuple[float, ...], ...] = Field(strict=False, min_length=1)
+    channels: tuple[Channel, ...] = Field(strict=False, min_length=1)
     """Values of each channel in their order, thinned out where there are many."""
     thinned: bool
     """Whether values or channels were left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ OperatorClass = Literal[
 ]
 """conversion is between number formats (quantize, dequantize, cast)."""
 
+SlowOperator = Annotated[tuple[str, str, float], Field(strict=False)]
+"""Name, type, milliseconds."""
+
 
 class OperatorTime(Strict):
     """All operators of one class in one network."""
@@ -44,5 +47,5 @@ class OperatorTimes(Strict):
     """Its step of the waterfall, or the candidate's name."""
     classes: tuple[OperatorTime, ...] = Field(strict=False, min_length=1)
     """The slowest class first."""
-    slowest: tuple[tuple[str, str, float], ...] = Field(default=(), strict=False)
+    slowest: tuple[SlowOperator, ...] = Field(default=(), strict=False)
     """The slowest single operators: name, type, milliseconds."""

@@ -49,6 +49,9 @@ class Int8Check(Strict):
     float_operators: int
     """Heavy operators (Conv, Gemm, MatMul) that stayed in float."""
     float_names: tuple[str, ...] = Field(default=(), strict=False)
+    """Type and name of each of them."""
+    float_reasons: dict[str, str] = Field(default_factory=dict)
+    """Why each of them stayed in float, by type and name; empty in reports of schema version 1."""
     verified: Literal["in-runtime", "unverified"]
     """in-runtime: counted in the optimized graph of the target's own runtime and instruction
     set; unverified: the placement of quantizers was checked in the file only."""

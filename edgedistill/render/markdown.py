@@ -229,7 +229,12 @@ def _int8(report: Report) -> list[str]:
     for row in _int8_rows(report):
         if row.int8 is not None:
             lines.append(f"- {told(row.variant or row.step)}: {told(figures.coverage(row.int8))}")
-            lines += [f"  - stayed in float: {told(name)}" for name in row.int8.float_names]
+            reasons = row.int8.float_reasons
+            lines += [
+                f"  - stayed in float: {told(name)}"
+                + (f": {told(reasons[name])}" if name in reasons else "")
+                for name in row.int8.float_names
+            ]
     return ["## Is int8 really int8", "\n".join(lines)] if lines else []
 
 

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
+import json
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from edgedistill.bench.operator_samples import OperatorSamples
 from edgedistill.bench.operator_times import operator_times
 from edgedistill.core.evidence import Evidence
+from edgedistill.core.operator_times import OperatorTimes
 from edgedistill.errors import InputError
-
-if TYPE_CHECKING:
-    from edgedistill.core.operator_times import OperatorTimes
 
 ROUNDS = 12
 SEEN: dict[str, Any] = {"depthwise": frozenset(), "evidence": Evidence.MEASURED_ON_DEVICE}
@@ -134,3 +133,9 @@ def test_too_few_rounds_claim_nothing() -> None:
 def test_a_model_that_was_not_measured_is_refused() -> None:
     with pytest.raises(InputError, match="Measured were: int8"):
         operator_times(samples(operator("one", "Conv", [5])), "fp32", network="fp32", **SEEN)
+
+
+def test_times_are_read_back_as_they_were_written() -> None:
+    found = times(operator("one", "Conv", [100] * ROUNDS))
+    document = json.loads(found.model_dump_json())
+    assert OperatorTimes.read(document, file="a report") == found

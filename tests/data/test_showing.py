@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,3 +205,10 @@ def test_no_other_sample_and_no_other_split_is_shown(prepare: Prepare) -> None:
         show_sample(dataset, "validation", 4)
     with pytest.raises(ValueError, match="has no split 'test'"):
         show_sample(dataset, "test", 0)
+
+
+def test_a_shown_signal_is_read_back_as_it_was_written(prepare: Prepare) -> None:
+    dataset = live(prepare, GENERATOR.normal(size=(16, 5)).astype(np.float32))
+    content = show_sample(dataset, "train", 2)
+    assert isinstance(content, Signal)
+    assert Signal.read(json.loads(content.model_dump_json()), file="a report") == content

@@ -31,6 +31,7 @@ from edgedistill.stages.quantize.promises import (
     promise_output,
     promise_size,
 )
+from edgedistill.stages.quantize.reasons import dynamic_reasons
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
 from edgedistill.stages.quantize.transform import prepare, tidy
@@ -121,6 +122,7 @@ class DynamicQuantization:
             int8_operators=len(coverage.int8),
             float_operators=len(coverage.floating),
             float_names=coverage.floating,
+            float_reasons=dynamic_reasons(coverage.floating),
             verified="in-runtime" if self.runs_here else "unverified",
         )
 

@@ -30,6 +30,7 @@ from edgedistill.stages.quantize.promises import (
     promise_share,
     promise_size,
 )
+from edgedistill.stages.quantize.reasons import float_reasons
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
 from edgedistill.stages.quantize.transform import prepare, tidy
@@ -173,11 +174,19 @@ class Quantization:
         return tidy(backend.quantize(request), workshop.source)
 
     def _checked(self, coverage: Coverage, made: _Made) -> Int8Check:
+        fallen = made.attempts.fallen_back if made.attempts else ()
         return Int8Check(
             scheme=self.scheme.label,
             int8_operators=len(coverage.int8),
             float_operators=len(coverage.floating),
             float_names=coverage.floating,
+            float_reasons=float_reasons(
+                coverage.floating,
+                made.model,
+                maker=self.config.backend,
+                seen_running=self.runs_here,
+                on_purpose={one.name: one.reason for one in fallen if one.to == "float"},
+            ),
             verified="in-runtime" if self.runs_here else "unverified",
             int8_mac_share=made.mac_share,
             attempts=made.attempts,

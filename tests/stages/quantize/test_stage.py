@@ -49,6 +49,8 @@ def test_every_heavy_operator_runs_in_int8_and_the_answers_stay(
     assert check.verified == "in-runtime"
     products = 2 if name == "transformer" else 0  # of attention, which stay in float
     assert len(check.float_names) == products
+    assert set(check.float_reasons) == set(check.float_names)
+    assert all("both of its inputs are activations" in why for why in check.float_reasons.values())
     assert check.int8_operators == heavy(model) - products
     assert check.scheme == "U8S8"
 
@@ -96,6 +98,8 @@ def test_a_share_below_one_accepts_what_stays_in_float_and_says_so(
     )
     check = stage.run(context).facts["check"]
     assert check["float_operators"] == len(check["float_names"]) > 0
+    reasons = {name: check["float_reasons"][name] for name in check["float_names"]}
+    assert all("the runtime did not fuse them" in why for why in reasons.values())
     assert check["int8_operators"] + check["float_operators"] == heavy(trained("residual-cnn"))
 
 
