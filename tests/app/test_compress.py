@@ -348,13 +348,31 @@ def test_measuring_again_takes_new_samples_and_nothing_else(
     shutil.copytree(finished.folder, folder)
     resolved = edgedistill.read_recipe(folder / "recipe.lock.yaml")
     again = edgedistill.run_recipe(resolved, out=str(folder), measure_again=True)
-    assert again.steps_made == 1
-    before, after = (
-        json.loads(next(run.glob("steps/measure-*/samples.json")).read_text())
-        for run in (finished.folder, folder)
-    )
-    assert before["sha256"] == after["sha256"]
-    assert before["wall_ns"] != after["wall_ns"]
+    assert again.steps_made == 2
+    for file, raw in (
+        ("measure-*/samples.json", "wall_ns"),
+        ("profile-*/operators.json", "models"),
+    ):
+        before, after = (
+            json.loads(next(run.glob(f"steps/{file}")).read_text())
+            for run in (finished.folder, folder)
+        )
+        assert before["sha256"] == after["sha256"]
+        assert before[raw] != after[raw]
+
+
+def test_the_licence_of_the_data_is_the_recipes_else_the_sources(
+    finished: CompressionRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    lock = folder / "recipe.lock.yaml"
+    resolved = edgedistill.read_recipe(lock, settings=("data.licence=CC0-1.0",))
+    again = edgedistill.run_recipe(resolved, out=folder)
+    assert again.steps_made == 0
+    assert again.reports["host"].provenance.data_licence == "CC0-1.0"
+    known = finished.reports["host"].provenance.data_licence
+    assert known == "CC-BY-4.0 (UCI Machine Learning Repository, data set 80)"
 
 
 def test_a_profile_of_the_users_own_is_a_target_by_its_name(
