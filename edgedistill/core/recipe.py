@@ -99,7 +99,7 @@ class Data(Strict):
     preprocessing: Preprocessing | None = None
     """Declared once; the source's own default where it has one."""
     licence: str | None = Field(default=None, min_length=1, max_length=200)
-    """The licence of the samples, for instance CC-BY-4.0: it is named in reports and model cards and
+    """The licence of the samples, for instance CC-BY-4.0: named in reports and model cards, it
     changes nothing else; the source's own where absent and known."""
     splits: Splits = Splits()
     augmentation: Augmentation = Augmentation()
