@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -25,7 +26,7 @@ from edgedistill.core.report import Choice, Provenance, Report, Row
 from edgedistill.render.document import report_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 REPOSITORY = Path(__file__).parents[2]
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
@@ -255,7 +256,7 @@ def test_installing_can_be_left_out_and_is_told_from_a_slip(github: GitHub) -> N
     assert install["if"] == "inputs.install != 'false'"
     ended = github.run("install", install="gaet")
     assert ended.returncode == 2
-    assert "none of gate, full and false" in ended.stdout
+    assert "none of gate, measure and false" in ended.stdout
     assert not (github.folder / "temp").exists()
 
 
@@ -297,7 +298,7 @@ def test_no_variable_of_the_gitlab_job_becomes_code(tmp_path: Path) -> None:
 def test_the_gitlab_job_refuses_an_unknown_way_to_install(tmp_path: Path) -> None:
     ended = gitlab(tmp_path, EDGEDISTILL_INSTALL="gaet")
     assert ended.returncode == 2
-    assert "none of gate, full and false" in ended.stderr
+    assert "none of gate, measure and false" in ended.stderr
 
 
 def test_the_gitlab_job_runs_in_a_plain_posix_shell_too(tmp_path: Path) -> None:
@@ -307,56 +308,84 @@ def test_the_gitlab_job_runs_in_a_plain_posix_shell_too(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-PROGRAM = """
-import sys
-before = set(sys.modules)
+JUDGE = """
 from edgedistill.__main__ import main
-try:
-    main(sys.argv[1:])
-finally:
-    print(*{name.partition(".")[0] for name in set(sys.modules) - before}, file=sys.stderr)
+main(sys.argv[1:])
+"""
+MEASURE = """
+from pathlib import Path
+from edgedistill.app.rerun import Effort, Rivals, rerun
+from edgedistill.core.recipe import Benchmark
+from edgedistill.store import file_sha256
+model, baseline = map(Path, sys.argv[1:])
+effort = Effort(looks=(10,), plan=Benchmark(warmup_runs=1, rounds=10, runs_per_round=1))
+pair = Rivals(target="host", runtime="cpu", threads=1, model=model, baseline=baseline,
+    model_sha256=file_sha256(model), baseline_sha256=file_sha256(baseline))
+rerun(pair, {"latency_p50_ms": 3.0}, confidence=0.9, effort=effort).ratios["latency_p50_ms"]
 """
 
 
-def with_what_they_need(names: set[str]) -> set[str]:
-    """Distributions and, transitively, those that they always need."""
-    found: set[str] = set()
-    open_names = {canonicalize_name(name) for name in names}
-    while open_names:
-        name = open_names.pop()
-        found.add(name)
-        needs = map(Requirement, metadata.requires(name) or ())
-        always = {one for one in needs if not one.marker or one.marker.evaluate({"extra": ""})}
-        open_names |= {canonicalize_name(one.name) for one in always} - found
-    return found
-
-
-def test_what_the_templates_install_is_what_judging_loads(tmp_path: Path) -> None:
-    report = write_report(tmp_path / "run", BUDGETS["PASS"])
-    views = ("--github", "--junit", "x.xml", "--json", "x.json")
+def distributions_loaded(program: str, *arguments: str, cwd: Path) -> set[str]:
+    """What of others a program has loaded when it ends."""
+    around = (
+        "import sys\nbefore = set(sys.modules)\n"
+        f"try:\n    exec({program!r})\n"
+        "finally:\n    print(*set(sys.modules) - before, file=sys.stderr)\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "gate", *views, str(report)],
-        cwd=tmp_path,
+        [sys.executable, "-c", around, *arguments],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     homes = metadata.packages_distributions()
-    loaded = {
-        canonicalize_name(home)
-        for module in done.stderr.split()
-        for home in homes.get(module, ())
-        if module not in sys.stdlib_module_names
-    }
-    (install,) = [one for one in ACTION["runs"]["steps"] if one["id"] == "install"]
-    for script in (install["run"], "\n".join(JOB["script"])):
-        asked = [Requirement(text) for text in re.findall(r'"([A-Za-z]+>=[\d.]+)"', script)]
-        names = {one.name for one in asked}
-        assert "click" in names
-        assert loaded - {"edgedistill"} <= with_what_they_need(names)
-        stated = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-        assert {str(one) for one in asked} <= {str(Requirement(x)) for x in stated["dependencies"]}
+    modules = {name.partition(".")[0] for name in done.stderr.split()}
+    found = {home for module in modules for home in homes.get(module, ())}
+    return {canonicalize_name(home) for home in found} - {"edgedistill"}
+
+
+def with_what_they_need(asked: Iterable[Requirement]) -> set[str]:
+    """Distributions and, transitively, those that they always need."""
+    found: set[str] = set()
+    waiting = {canonicalize_name(one.name) for one in asked}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        needs = map(Requirement, metadata.requires(name) or ())
+        always = {one for one in needs if not one.marker or one.marker.evaluate({"extra": ""})}
+        waiting |= {canonicalize_name(one.name) for one in always} - found
+    return found
+
+
+def asked_for(script: str, first: str) -> list[Requirement]:
+    """What is installed beside a package, on the same line."""
+    (line,) = [line for line in script.splitlines() if f'"{first}>=' in line]
+    return [Requirement(text) for text in re.findall(r'"([A-Za-z]+>=[\d.]+)"', line)]
+
+
+def test_what_the_templates_install_is_what_the_gate_loads(
+    tmp_path: Path, onnx_classifier: Callable[..., Path]
+) -> None:
+    report = write_report(tmp_path / "run", BUDGETS["PASS"])
+    views = ("--github", "--junit", "x.xml", "--json", "x.json")
+    to_judge = distributions_loaded(JUDGE, "gate", *views, str(report), cwd=tmp_path)
+    weight = np.random.default_rng(0).standard_normal((16, 4))
+    pair = [
+        str(onnx_classifier(tmp_path / f"{name}.onnx", weight * scale, (4, 4)))
+        for name, scale in (("model", 1), ("baseline", 2))
+    ]
+    to_measure = distributions_loaded(MEASURE, *pair, cwd=tmp_path)
+    assert "click" in to_judge
+    assert "onnxruntime" in to_measure
+    stated = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for step in (ACTION["runs"]["steps"][0]["run"], "\n".join(JOB["script"])):
+        gate, measure = asked_for(step, "click"), asked_for(step, "onnxruntime")
+        assert to_judge <= with_what_they_need(gate)
+        assert to_measure <= with_what_they_need([*gate, *measure])
+        assert {str(one) for one in (*gate, *measure)} <= set(stated["dependencies"])
 
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
