@@ -62,9 +62,12 @@ def write_static(
     target: Path,
     calibration: CalibrationMethodName,
     techniques: frozenset[Technique],
+    *,
+    per_channel: bool = True,
 ) -> None:
     """Static int8 as `stages.quantize` makes it from one draft."""
-    model, chosen = folder / "float.onnx", scheme()
+    model = folder / "float.onnx"
+    chosen = scheme().model_copy(update={"per_channel": per_channel})
     source = load_model(model)
     samples = open_calibration(_samples(folder), open_session(model, 1))
     with tempfile.TemporaryDirectory() as name:

@@ -137,7 +137,7 @@ class ShippingRoad:
         needed = {"teacher", "fp32"} | ({"network"} if is_of_torch(config) else set())
         return self.plan.add(
             "quantize",
-            f"quantize: {learner}{_way(variant, scheme, config)}",
+            f"quantize: {learner}{_way(variant, config)}",
             config={
                 "quantize": settings,
                 "scheme": _numbers(scheme),
@@ -230,11 +230,11 @@ class ShippingRoad:
         return "" if name == "teacher" else self.learning.called
 
 
-def _way(variant: Variant, scheme: QuantizationScheme, config: Quantize) -> str:
+def _way(variant: Variant, config: Quantize) -> str:
     """How a candidate is made, in a few words."""
     tuned = ", of the fine-tuned network" if variant.tuned else ""
     who = "" if config.backend == "edgedistill" else f", by {config.backend}"
-    return f"int8 {scheme.label}, {config.calibration} calibration{who}{tuned}"
+    return f"{variant.name}, {config.calibration} calibration{who}{tuned}"
 
 
 def _numbers(scheme: QuantizationScheme) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def variants(runtime: Runtime, config: Quantize, *, learned: bool) -> tuple[Vari
         learned: Whether the network learned from a teacher's answers, so that it can again.
     """
     schemes = [runtime.int8, *runtime.other_int8] if runtime.int8 else []
-    names = told_apart([f"int8-{scheme.label}" for scheme in schemes])
+    names = told_apart([_named(scheme, schemes[0]) for scheme in schemes])
     found = [
         Variant(name, "static", scheme, required=place == 0)
         for place, (name, scheme) in enumerate(zip(names, schemes, strict=True))
@@ -72,3 +72,11 @@ def variants(runtime: Runtime, config: Quantize, *, learned: bool) -> tuple[Vari
     if "fp16" in runtime.precisions and runtime.provider not in _HALF_BY_OPTION:
         found.append(Variant("fp16", "half", None))
     return tuple(found)
+
+
+def _named(scheme: QuantizationScheme, first: QuantizationScheme) -> str:
+    """After the scheme's label, and its weights where these alone tell it from the first."""
+    name = f"int8-{scheme.label}"
+    if scheme.label == first.label and scheme.per_channel != first.per_channel:
+        return f"{name}-per-{'channel' if scheme.per_channel else 'tensor'}"
+    return name

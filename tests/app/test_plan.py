@@ -41,8 +41,8 @@ def test_two_targets_share_all_up_to_their_own_scheme(
     assert own["host"][0] == "quantize: int8 U8S8, min-max calibration"
     assert "quantize: int8-dynamic" in own["host"]
     assert [title.rpartition(": ")[2] for title in own["jetson-orin-nano"]] == [
-        "int8 S8S8, min-max calibration",
-        "int8 S8S8, min-max calibration, of the fine-tuned network",
+        "int8-S8S8, min-max calibration",
+        "int8-S8S8-tuned, min-max calibration, of the fine-tuned network",
         "fp16",
     ]
 

@@ -20,7 +20,11 @@ def _names(
 @pytest.mark.parametrize(
     ("target", "runtime", "expected"),
     [
-        ("host", "cpu", ["int8-U8S8", "int8-U8U8", "int8-S8S8", "int8-dynamic"]),
+        (
+            "host",
+            "cpu",
+            ["int8-U8S8", "int8-U8S8-per-tensor", "int8-U8U8", "int8-S8S8", "int8-dynamic"],
+        ),
         ("raspberry-pi-5", "cpu", ["int8-U8S8", "int8-S8S8", "int8-dynamic"]),
         ("raspberry-pi-5", "xnnpack", ["int8-S8S8", "int8-U8U8"]),
         ("jetson-orin-nano", "tensorrt", ["int8-S8S8", "fp16"]),
@@ -41,7 +45,14 @@ def test_the_first_scheme_alone_may_be_asked_for() -> None:
 
 
 def test_a_network_that_learned_may_learn_again_for_the_first_scheme() -> None:
-    tuned = ["int8-U8S8", "int8-U8S8-tuned", "int8-U8U8", "int8-S8S8", "int8-dynamic"]
+    tuned = [
+        "int8-U8S8",
+        "int8-U8S8-tuned",
+        "int8-U8S8-per-tensor",
+        "int8-U8U8",
+        "int8-S8S8",
+        "int8-dynamic",
+    ]
     assert _names("host", "cpu", learned=True) == tuned
     assert _names("host", "cpu", "first", learned=True) == tuned[:2]
     assert _names("jetson-nano", "tensorrt", learned=True) == ["fp16"]
