@@ -4,9 +4,10 @@
 
 Four networks (see `int8_networks.py`); every peer of `int8_peers.py`. All files of a network run
 interleaved on one thread with batch 1. A first short race leaves the peers within 15 % of the
-fastest; the second one, with ours, gives the figures. Ours is the fastest of our files whose logit error on the
-calibration samples is no greater than the best peer's there (the one of least error where all are
-worse); among those as fast, within 1 %, the one of least error. Nothing held out decides. Bars,
+fastest; the second one, with ours, gives the figures. Ours is the fastest of our files whose logit
+error on the calibration samples is no greater than the best peer's there (the one of least error
+where all are worse); among those as fast, within 1 %, the one of least error. Nothing held out
+decides. Bars,
 with 95 % intervals by resampling rounds in pairs: at most 1.03x the fastest peer's median
 processor time on every network and 0.95x on two; agreement and logit error on held-out samples no
 worse than the best of all peers, slow ones included. `--write` writes

@@ -38,7 +38,7 @@ def test_two_targets_share_all_up_to_their_own_scheme(
         assert [step.targets for step in shared] == [both], name
     titles = [(step.targets, step.title) for step in steps if step.name == "quantize"]
     own = {target: [title for (name,), title in titles if name == target] for target in both}
-    assert own["host"][0] == "quantize: int8 U8S8, min-max calibration"
+    assert own["host"][0] == "quantize: int8-U8S8, min-max calibration"
     assert "quantize: int8-dynamic" in own["host"]
     assert [title.rpartition(": ")[2] for title in own["jetson-orin-nano"]] == [
         "int8-S8S8, min-max calibration",

@@ -79,4 +79,4 @@ def test_schemes_of_one_label_get_names_of_their_own() -> None:
         source="test",
     )
     found = variants(runtime, Quantize(), learned=False)
-    assert [one.name for one in found] == ["int8-U8S8", "int8-U8S8-2", "int8-dynamic"]
+    assert [one.name for one in found] == ["int8-U8S8", "int8-U8S8-per-tensor", "int8-dynamic"]
