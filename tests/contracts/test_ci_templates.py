@@ -235,6 +235,18 @@ def test_no_input_becomes_code_or_an_option(github: GitHub, value: str) -> None:
     assert not (github.folder / "pwned").exists()
 
 
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [("github-actions", "action.yml"), ("gitlab-ci", ".gitlab/edgedistill-gate.yml")],
+)
+def test_the_servers_own_schema_accepts_the_file(schema: str, file: str) -> None:
+    checker = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
+    done = subprocess.run(
+        [*checker, REPOSITORY / file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_no_script_holds_an_expression() -> None:
     for step in ACTION["runs"]["steps"]:
         assert "${{" not in step["run"]
