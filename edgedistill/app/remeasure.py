@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.figure import Figure
 from edgedistill.core.limits import EVERY
-from edgedistill.core.relative_latency import NotRerun
+from edgedistill.core.relative_latency import NotRerun, of_the_same_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,9 +98,16 @@ def _run(  # what is passed on, all by name
     on_device: bool,
     progress: Progress | None,
 ) -> RelativeLatency | NotRerun:
-    from edgedistill.app.rerun import Rivals, rerun  # numpy, onnx and onnxruntime
-
     figures = one.case.figures
+    if figures.model_sha256 == baseline.model_sha256:
+        return of_the_same_file(baseline.model_sha256, limits)
+    try:
+        from edgedistill.app.rerun import Rivals, rerun
+    except ModuleNotFoundError as error:
+        return NotRerun(
+            f"running the baseline's model again needs the package {error.name}, which is not "
+            "installed. Install it: pip install numpy onnx onnxruntime"
+        )
     threads = (figures.conditions or {}).get("threads")
     if one.case.file is None:
         return NotRerun("the model under test has no file. Judge the report where it lies")

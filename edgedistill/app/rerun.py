@@ -19,9 +19,9 @@ from edgedistill.app.trial import require_runnable
 from edgedistill.bench.measure import Candidate, Measuring, read_samples
 from edgedistill.bench.starts import measure_until_settled, start_ratio
 from edgedistill.catalog.profiles import load
-from edgedistill.core.evidence import Evidence, Quantity, counted, wider
+from edgedistill.core.evidence import Evidence, Quantity, wider
 from edgedistill.core.recipe import Benchmark
-from edgedistill.core.relative_latency import NotRerun, RelativeLatency
+from edgedistill.core.relative_latency import NotRerun, RelativeLatency, of_the_same_file
 from edgedistill.core.stage import SilentProgress, StageContext
 from edgedistill.errors import DeviceError, InputError
 from edgedistill.store import file_sha256
@@ -107,7 +107,7 @@ def rerun(
     if reason is not None:
         return NotRerun(reason)
     if rivals.model_sha256 == rivals.baseline_sha256:
-        return _same_file(rivals, limits)
+        return of_the_same_file(rivals.model_sha256, limits)
     effort = effort or Effort()
     try:
         runtime = _runtime_here(rivals)
@@ -252,17 +252,6 @@ def _quantity(
         samples=found.samples,
         method=method,
         wider=wider(found.low, found.high, confidence, ends),
-    )
-
-
-def _same_file(rivals: Rivals, limits: Mapping[str, float]) -> RelativeLatency:
-    ratio = counted(1.0, "the baseline's file and the model's are the same, byte for byte")
-    return RelativeLatency(
-        model_sha256=rivals.model_sha256,
-        baseline_sha256=rivals.baseline_sha256,
-        ratios=dict.fromkeys(limits, ratio),
-        starts=0,
-        conditions=None,
     )
 
 

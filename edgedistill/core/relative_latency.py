@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from edgedistill.core.baseline import BudgetName, Sha256
-from edgedistill.core.evidence import Conditions, Evidence, Quantity
+from edgedistill.core.evidence import Conditions, Evidence, Quantity, counted
 from edgedistill.core.strict import Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class RelativeLatency(Strict):
@@ -39,6 +42,23 @@ class RelativeLatency(Strict):
                 "starts and conditions belong to a measurement of two files. Measure again"
             )
         return self
+
+
+def of_the_same_file(sha256: str, budgets: Iterable[str]) -> RelativeLatency:
+    """A model against itself: known without a measurement, on any device.
+
+    Args:
+        sha256: Of the file.
+        budgets: Whose ratios are asked for.
+    """
+    ratio = counted(1.0, "the baseline's file and the model's are the same, byte for byte")
+    return RelativeLatency(
+        model_sha256=sha256,
+        baseline_sha256=sha256,
+        ratios=dict.fromkeys(budgets, ratio),
+        starts=0,
+        conditions=None,
+    )
 
 
 @dataclass(frozen=True)

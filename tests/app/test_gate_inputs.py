@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -179,3 +181,21 @@ def test_the_command_takes_them(write: Callable[..., Path], tmp_path: Path) -> N
     assert passed.exit_code == 0, passed.output
     lacking = CliRunner().invoke(gate, [str(source), *given[:2]])
     assert lacking.exit_code == 3
+
+
+def test_without_a_runtime_installed_the_ratio_is_unjudged_and_says_so(
+    write: Callable[..., Path],
+) -> None:
+    """As where a server installed no more than judging needs."""
+    program = (
+        "import sys\n"
+        "sys.modules['onnxruntime'] = None\n"
+        "from edgedistill import GateInputs, judge\n"
+        "print(judge(sys.argv[1], inputs=GateInputs(baselines=(sys.argv[2],))))\n"
+    )
+    given = [str(write("new", budget=RATIO)), str(write("old", OLD))]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *given], capture_output=True, text=True, check=True
+    )
+    assert "needs the package onnxruntime" in " ".join(ended.stdout.split())
+    assert ended.stdout.rstrip().endswith("UNJUDGED")
