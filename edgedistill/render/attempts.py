@@ -31,13 +31,10 @@ def _section(name: str, attempts: Attempts) -> list[str]:
     kept = attempts.figure_is.partition(" ")[0]  # accuracy, or agreement
     figure = attempts.figure_is[:1].upper() + attempts.figure_is[1:]
     head = ("Tried", told(figure), "Gain", "Distance", "Limits", "Kept")
-    ended = "every limit is kept" if attempts.broken is None else f"it {told(attempts.broken)}"
     lines = [
         f"## What was tried to keep the {told(kept)} of {told(name)}",
         table(head, (_row(one) for one in attempts.tried)),
-        f"Each way builds on those kept before it, until every limit is kept; in the end {ended}. "
-        "Distance is the root mean square of the difference from the float model's outputs, over "
-        f"their spread. {attempts.judged} model file(s) were judged.",
+        told(attempts_ending(attempts)),
     ]
     if attempts.fallen_back:
         lines.append(
@@ -55,6 +52,16 @@ def _section(name: str, attempts: Attempts) -> list[str]:
             )
         )
     return lines
+
+
+def attempts_ending(attempts: Attempts) -> str:
+    """What came of the ways that were tried, and what their figures mean, as plain text."""
+    ended = "every limit is kept" if attempts.broken is None else f"it {attempts.broken}"
+    return (
+        f"Each way builds on those kept before it, until every limit is kept; in the end {ended}. "
+        "Distance is the root mean square of the difference from the float model's outputs, over "
+        f"their spread. {attempts.judged} model file(s) were judged."
+    )
 
 
 def _row(attempt: Attempt) -> tuple[str, ...]:

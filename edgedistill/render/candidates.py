@@ -20,7 +20,7 @@ def candidate_sections(report: Report) -> list[str]:
     sections = [
         "## Is a smaller number worth it",
         table((*head,), (_cells(one) for one in report.candidates)),
-        _legend(report),
+        candidates_legend(report),
     ]
     missing = [one for one in report.candidates if one.row is None]
     if missing:
@@ -44,7 +44,8 @@ def _cells(one: Candidate) -> tuple[str, ...]:
     )
 
 
-def _legend(report: Report) -> str:
+def candidates_legend(report: Report) -> str:
+    """What the columns of the candidates mean, as plain text."""
     lead = (
         "All are of the same network. Keeps it: the budget's limits on accuracy, or, where it has "
         "none, at most two points less than fp32."

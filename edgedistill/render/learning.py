@@ -22,7 +22,7 @@ def learning_sections(steps: Iterable[LearningStep]) -> list[str]:
     sections = ["## How it learned", table(head, (_row(step) for step in steps))]
     for step in steps:
         if step.feedback is not None:
-            sections.append(f"{told(step.title)}: {_feedback(step.feedback)}")
+            sections.append(f"{told(step.title)}: {feedback_sentence(step.feedback)}")
         if step.curation is not None:
             sections += _curation(step.curation)
     return sections
@@ -33,7 +33,7 @@ def _row(step: LearningStep) -> tuple[str, ...]:
         told(step.title),
         _count(step.samples),
         _count(step.labelled),
-        _accuracies(step.accuracy_before, step.accuracy_after),
+        accuracies(step.accuracy_before, step.accuracy_after),
         figures.points(step.gain),
     )
 
@@ -42,13 +42,15 @@ def _count(number: int | None) -> str:
     return figures.ABSENT if number is None else f"{number:,}"
 
 
-def _accuracies(before: float | None, after: float | None) -> str:
+def accuracies(before: float | None, after: float | None) -> str:
+    """Both accuracies of a step."""
     if before is None or after is None:
         return figures.ABSENT
     return f"{100 * before:.2f} % → {100 * after:.2f} %"
 
 
-def _feedback(feedback: Feedback) -> str:
+def feedback_sentence(feedback: Feedback) -> str:
+    """What became of a student's errors."""
     if not feedback.errors:
         return "there was no error in what it had learned from, so it stayed as it was."
     return (
@@ -68,7 +70,7 @@ def _curation(curation: Curation) -> list[str]:
             head = (kind, "Samples", "Cut away", "Label hidden", "Left", "Skew")
             sections.append(table(head, _members(members)))
     taken = [
-        (told(cut.field), f"{cut.taken:,}", told(_by_name(cut.classes)), told(_by_name(cut.groups)))
+        (told(cut.field), f"{cut.taken:,}", told(by_name(cut.classes)), told(by_name(cut.groups)))
         for cut in curation.cuts
     ]
     if taken:
@@ -83,7 +85,8 @@ def _members(members: Mapping[str, Members]) -> Iterable[tuple[str, ...]]:
         yield (told(name), *(f"{count:,}" for count in counts), skew)
 
 
-def _by_name(counts: Mapping[str, int] | None) -> str:
+def by_name(counts: Mapping[str, int] | None) -> str:
+    """Counts in one line."""
     if not counts:
         return figures.ABSENT
     return ", ".join(f"{name}: {count:,}" for name, count in counts.items())

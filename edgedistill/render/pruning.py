@@ -28,25 +28,39 @@ def pruning_sections(report: Report) -> list[str]:
 
 def _search(search: Pruned, report: Report, *, several: bool) -> list[str]:
     who = f"{told(search.student)}: " if several else ""
-    taken = search.taken
-    reached = "reached" if search.reached else "the nearest found"
     head = ("Network", "Cost", "As", "Importance kept", "MACs", "Accuracy before recovery")
     rows = [
         _row(_name(place, search), search.candidates[place], search.unit)
-        for place in _shown(search)
+        for place in shown_places(search)
     ]
-    changed = _changed(search)
+    sentences = (units_left(search), cost_as_it_ships(search, report))
+    other_form = ships_in_another_form(search, report)
     return [
-        f"{who}Asked was `{search.goal}` {search.asked:g}, {reached}: "
-        f"{_cost(taken.cost, search.unit)}, {format_percent(_share(search))} of the unpruned "
-        f"network's {_cost(search.unpruned, search.unit)}. {told(_sentence(search.reason))}.",
+        f"{who}Asked was `{search.goal}` {search.asked:g}, {told(what_was_found(search))}",
         table(head, rows),
+        told(what_is_shown(search)),
+        *(told(sentence) for sentence in sentences if sentence),
+        *([f"**{told(other_form[0])}**: {told(other_form[1])}"] if other_form else []),
+    ]
+
+
+def what_was_found(search: Pruned) -> str:
+    """Whether the goal was reached, at which cost and why so, as plain text."""
+    reached = "reached" if search.reached else "the nearest found"
+    return (
+        f"{reached}: {goal_cost(search.taken.cost, search.unit)}, "
+        f"{format_percent(_share(search))} of the unpruned network's "
+        f"{goal_cost(search.unpruned, search.unit)}. {_sentence(search.reason)}."
+    )
+
+
+def what_is_shown(search: Pruned) -> str:
+    """Which networks are shown and what their columns mean, as plain text."""
+    return (
         f"{len(search.candidates)} networks were priced; shown are those on the front, which no "
         "cheaper one matches in kept importance. Kept importance is the geometric mean over all "
-        f"parts of the share that stays. {told(_sentence(taken.cost.method))}.",
-        *([f"Units left: {told(changed)}."] if changed else []),
-        *_shipped(search, report),
-    ]
+        f"parts of the share that stays. {_sentence(search.taken.cost.method)}."
+    )
 
 
 def _sentence(text: str) -> str:
@@ -58,7 +72,7 @@ def _row(name: str, one: Candidate, unit: str) -> tuple[str, ...]:
     accuracy = figures.ABSENT if one.accuracy is None else format_percent(one.accuracy)
     return (
         name,
-        _cost(one.cost, unit),
+        goal_cost(one.cost, unit),
         told(one.form),
         format_percent(one.kept_importance),
         format_count(one.macs),
@@ -76,7 +90,7 @@ def _name(place: int, search: Pruned) -> str:
     return f"{place + 1}"
 
 
-def _shown(search: Pruned) -> list[int]:
+def shown_places(search: Pruned) -> list[int]:
     """The front with the choice and its neighbours; of a long front those nearest the choice."""
     named = {search.chosen, search.wider, search.narrower} - {None}
     front = [place for place, one in enumerate(search.candidates) if one.on_front]
@@ -84,7 +98,8 @@ def _shown(search: Pruned) -> list[int]:
     return sorted({place for place in (*named, *front[:_MOST_ROWS]) if place is not None})
 
 
-def _cost(cost: Quantity, unit: str) -> str:
+def goal_cost(cost: Quantity, unit: str) -> str:
+    """A cost in the unit of its goal."""
     if unit == "ms":
         return figures.milliseconds(cost)
     if unit == "MB":
@@ -96,36 +111,43 @@ def _share(search: Pruned) -> float:
     return search.taken.cost.value / search.unpruned.value
 
 
-def _changed(search: Pruned) -> str:
-    """The parts that were narrowed."""
-    return ", ".join(
+def units_left(search: Pruned) -> str:
+    """The parts that were narrowed, as plain text; empty where none was."""
+    changed = ", ".join(
         f"{layer} {kept} of {search.units[layer]}"
         for layer, kept in search.taken.widths.items()
         if kept < search.units[layer]
     )
+    return f"Units left: {changed}." if changed else ""
 
 
-def _shipped(search: Pruned, report: Report) -> list[str]:
-    """What became of it in the model that ships, where that is pruned and the cost was searched."""
-    counts = search.unit in ("MACs", "parameters")
-    other = report.choice.student not in (None, search.student)
-    if counts or other or report.choice.step not in ("pruned", "fp16", "int8"):
-        return []
+def cost_as_it_ships(search: Pruned, report: Report) -> str:
+    """What became of the cost in the model that ships, as plain text; empty where unknown."""
     row = report.shipped()
     figure = {
         "target_latency_ms": row.latency.p50_ms if row.latency else None,
         "max_size_mb": row.size_mb,
         "max_peak_memory_mb": row.peak_memory_mb,
     }.get(search.goal)
-    lines = []
-    if figure is not None:
-        share = format_percent(figure.value / search.limit)
-        lines.append(f"As it ships: {_cost(figure, search.unit)}, {share} of what was asked.")
-    ships = str(report.choice.variant or row.precision)
-    if ships.removesuffix("-tuned") != search.taken.form:
-        lines.append(
-            f"**It ships as {told(ships)}, but its cost was searched for as "
-            f"{told(search.taken.form)}**: what was asked need not hold. Why it ships so stands "
-            "below."
-        )
-    return lines
+    if figure is None or not _ships(search, report):
+        return ""
+    share = format_percent(figure.value / search.limit)
+    return f"As it ships: {goal_cost(figure, search.unit)}, {share} of what was asked."
+
+
+def ships_in_another_form(search: Pruned, report: Report) -> tuple[str, str] | None:
+    """A warning and what it means, as plain text, where the cost was searched for another form."""
+    ships = str(report.choice.variant or report.shipped().precision)
+    if not _ships(search, report) or ships.removesuffix("-tuned") == search.taken.form:
+        return None
+    return (
+        f"It ships as {ships}, but its cost was searched for as {search.taken.form}",
+        "what was asked need not hold. Why it ships so stands below.",
+    )
+
+
+def _ships(search: Pruned, report: Report) -> bool:
+    """Whether what ships was pruned by this search, for a cost that depends on its form."""
+    counts = search.unit in ("MACs", "parameters")
+    other = report.choice.student not in (None, search.student)
+    return not counts and not other and report.choice.step in ("pruned", "fp16", "int8")

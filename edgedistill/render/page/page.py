@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.verdict import Outcome
 from edgedistill.render.page.document import html
+from edgedistill.render.page.sections.damage import damage_section
 from edgedistill.render.page.sections.front import front_section
+from edgedistill.render.page.sections.int8 import int8_section
+from edgedistill.render.page.sections.learning import learning_section
 from edgedistill.render.page.sections.provenance import conditions_section, provenance_section
+from edgedistill.render.page.sections.pruning import pruning_section
+from edgedistill.render.page.sections.times import times_section
 from edgedistill.render.page.sections.verdict import verdict_section
 from edgedistill.render.page.sections.waterfall import waterfall_section
 
@@ -24,12 +29,17 @@ def report_page(report: Report, verdict: Verdict) -> str:
         verdict_section(report, verdict),
         front_section(report),
         waterfall_section(report),
+        times_section(report),
+        damage_section(report),
+        int8_section(report),
+        pruning_section(report),
+        learning_section(report),
         conditions_section(report),
         provenance_section(report),
     )
     return html(
         "report.html.j2",
-        sections=sections,
+        sections=[section for section in sections if section is not None],
         report=report,
         verdict=verdict,
         summary=verdict_summary(verdict),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from rich_reports import rich
 from tinyhtml5.parser import HTMLParser
 
 from edgedistill.gate.judge import judge
@@ -57,3 +58,9 @@ def words_of(tree_of: Callable[[Report], Element]) -> Callable[[Report], str]:
         return " ".join(" ".join(root.itertext()).split())
 
     return words
+
+
+@pytest.fixture(scope="session")
+def make_rich(make_candidates: Callable[..., Report]) -> Callable[..., Report]:
+    """A report in which every section of the page has something to tell."""
+    return lambda **changes: rich(make_candidates(), **changes)

@@ -1,0 +1,71 @@
+"""Where the time of one inference goes: the operator classes of each network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.render import figures
+from edgedistill.render.page.plots import theme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgedistill.core.operator_times import OperatorTimes
+
+_BAR_PX, _GAP_PX, _AXES_PX = 15, 12, 40
+
+
+def times_plot(networks: Sequence[OperatorTimes]) -> dict[str, Any]:
+    """A bar for each class of operator and each network, the slowest class on top.
+
+    Args:
+        networks: The one compared with first, the one that ships last.
+    """
+    import altair as alt
+
+    values = [
+        {
+            "network": one.network,
+            "operators": each.operators,
+            **theme.ends(each.time_ms),
+            "told": figures.milliseconds(each.time_ms),
+            "evidence": each.time_ms.evidence.value,
+            "count": f"{each.count:,}, of which {each.int8:,} in int8",
+        }
+        for one in networks
+        for each in one.classes
+    ]
+    order = sorted(
+        {value["operators"] for value in values},
+        key=lambda name: (
+            -max(value["value"] for value in values if value["operators"] == name),
+            name,
+        ),
+    )
+    drawn = [one.network for one in networks]
+    up = alt.Y("operators:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
+    beside = alt.YOffset("network:N", sort=drawn)
+    colours = [theme.FAINT] * (len(drawn) - 1) + [theme.ACCENT]
+    colour = alt.Color("network:N", sort=drawn, scale=alt.Scale(domain=drawn, range=colours))
+    tooltip = [
+        alt.Tooltip(f"{field}:N", title=title)
+        for field, title in (
+            ("operators", "Operators"),
+            ("network", "Network"),
+            ("told", "Time"),
+            ("evidence", "Evidence"),
+            ("count", "How many"),
+        )
+    ]
+    across = alt.X("value:Q", title="Milliseconds of one inference", axis=alt.Axis(format="~g"))
+    chart = alt.Chart(theme.data(values))
+    layers = [
+        chart.mark_bar(cornerRadiusEnd=2).encode(
+            x=across, y=up, yOffset=beside, color=colour, tooltip=tooltip
+        ),
+        chart.mark_rule(color=theme.INK, strokeWidth=1.5).encode(
+            x=alt.X("low:Q"), x2="high:Q", y=up, yOffset=beside, tooltip=tooltip
+        ),
+    ]
+    height = len(order) * (_BAR_PX * len(drawn) + _GAP_PX) + _AXES_PX
+    return theme.finished(alt.LayerChart(layer=layers), height=height)
