@@ -27,10 +27,11 @@ from edgedistill.core.evidence import Evidence, Quantity
 from edgedistill.core.learned import LearningStep
 from edgedistill.core.operator_times import OperatorTime, OperatorTimes
 from edgedistill.core.pruned import Candidate, Pruned
+from edgedistill.core.report import Report
 
 if TYPE_CHECKING:
     from edgedistill.core.damage import Content
-    from edgedistill.core.report import Report
+    from edgedistill.core.report import Row
 
 
 def figure(
@@ -198,14 +199,11 @@ def attempts() -> Attempts:
 
 def rich(report: Report, *, names: tuple[str, ...] = tuple("0123456789")) -> Report:
     """A report with candidates, and with all that a long run fills."""
-    tried = attempts()
-    candidates = []
-    for one in report.candidates:
-        row = one.row
-        if row is not None and row.int8 is not None:
-            int8 = row.int8.model_copy(update={"attempts": tried, "int8_mac_share": 0.93})
-            row = row.model_copy(update={"int8": int8})
-        candidates.append(one.model_copy(update={"row": row}))
+    rows = tuple(_costs(at, row) for at, row in enumerate(report.rows))
+    replaced = dict(zip(("fp32", "int8-U8S8"), rows[2:], strict=True))
+    candidates = tuple(
+        one.model_copy(update={"row": replaced.get(one.name, one.row)}) for one in report.candidates
+    )
     learned = LearningStep(
         name="distill",
         title="the student learns from the teacher",
@@ -215,27 +213,29 @@ def rich(report: Report, *, names: tuple[str, ...] = tuple("0123456789")) -> Rep
         accuracy_after=0.95,
         gain=None,
     )
-    return report.model_copy(
+    changes = {
+        "schema_version": 2,
+        "rows": rows,
+        "candidates": candidates,
+        "damage": damage(names),
+        "operator_times": operator_times(),
+        "pruning": (search(),),
+        "learning": (learned,),
+    }
+    return Report(**{**dict(report), **changes})
+
+
+def _costs(at: int, row: Row) -> Row:
+    """A row that is less accurate and cheaper the later it stands."""
+    assert row.latency is not None
+    latency = row.latency.model_copy(update={"p50_ms": figure(8.0 / 1.9**at, 0.3 / 1.5**at)})
+    int8 = row.int8 and row.int8.model_copy(update={"attempts": attempts(), "int8_mac_share": 0.93})
+    return row.model_copy(
         update={
-            "schema_version": 2,
-            "rows": tuple(
-                row.model_copy(
-                    update={
-                        "accuracy": figure(0.962 - 0.008 * at, 0.006),
-                        "latency": row.latency
-                        and row.latency.model_copy(
-                            update={"p50_ms": figure(8.0 / 1.9**at, 0.3 / 1.5**at)}
-                        ),
-                        "peak_memory_mb": figure(9.1 - 2 * at, 0.5, Evidence.ESTIMATED),
-                        "energy_mj": figure(4.2 - at, 0.9, Evidence.ESTIMATED),
-                    }
-                )
-                for at, row in enumerate(report.rows)
-            ),
-            "candidates": tuple(candidates),
-            "damage": damage(names),
-            "operator_times": operator_times(),
-            "pruning": (search(),),
-            "learning": (learned,),
+            "accuracy": figure(0.962 - 0.008 * at, 0.006),
+            "latency": latency,
+            "peak_memory_mb": figure(9.1 - 2 * at, 0.5, Evidence.ESTIMATED),
+            "energy_mj": figure(4.2 - at, 0.9, Evidence.ESTIMATED),
+            "int8": int8,
         }
     )

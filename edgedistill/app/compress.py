@@ -32,7 +32,7 @@ from edgedistill.app.outcome import (
 )
 from edgedistill.app.pipeline import execute, follow
 from edgedistill.app.plan import tree
-from edgedistill.app.publish import code_of, notes_of, publish
+from edgedistill.app.publish import code_of, notes_of, publish, publish_index
 from edgedistill.app.resolve import resolve
 from edgedistill.app.road import lay_road
 from edgedistill.app.shelf import Shelf
@@ -41,6 +41,7 @@ from edgedistill.core.recipe import Recipe
 from edgedistill.core.report import Report
 from edgedistill.core.stage import SilentProgress
 from edgedistill.data import open_dataset, open_source
+from edgedistill.render.page.index import INDEX_FILE
 from edgedistill.stages.distill import require_layers
 from edgedistill.store import RunFolder
 
@@ -185,6 +186,7 @@ def run_recipe(
                 recipe=resolved.recipe,
                 given=given,
             )
+        publish_index(run, reports)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()
@@ -253,6 +255,7 @@ def _begin(run: RunFolder, resolved: Resolved) -> None:
     run.write(STATE_FILE, state_document(resolved, RUNNING))
     if another:
         run.remove(TARGETS_FOLDER)
+        run.remove(INDEX_FILE)
     run.write(LOCK_FILE, lock)
 
 

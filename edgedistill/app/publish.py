@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgedistill.app.asked_teacher import asked_notes
 from edgedistill.app.manifest import manifest_of, recipe_file, step_files
 from edgedistill.app.model_facts import model_facts
-from edgedistill.app.outcome import REPORT_FILE, waterfall_file
+from edgedistill.app.outcome import REPORT_FILE, TARGETS_FOLDER, waterfall_file
 from edgedistill.app.shelf import Shelf, listed_file
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.core.manifest import MANIFEST_FILE
@@ -16,12 +16,13 @@ from edgedistill.gate.judge import judge
 from edgedistill.render.card import CARD_FILE, model_card
 from edgedistill.render.document import report_text
 from edgedistill.render.markdown import report_markdown
+from edgedistill.render.page.index import INDEX_FILE, index_page
 from edgedistill.render.page.page import PAGE_FILE, report_page
 from edgedistill.render.pareto import PARETO_FILE, pareto_svg
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edgedistill.app.networks import Networks
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from edgedistill.core.manifest import GivenFile
     from edgedistill.core.recipe import Recipe
     from edgedistill.core.report import Report
+    from edgedistill.store import RunFolder
 
 
 def code_of(resolved: Resolved) -> tuple[str, ...]:
@@ -123,3 +125,10 @@ def _put_models(shelf: Shelf, report: Report, road: TargetRoad, finished: Finish
             if ships and name == (shipped.variant or shipped.step):
                 shelf.put(report.choice.model, content, "shipped-model")
     return shelf.run.root / shelf.folder / report.choice.model
+
+
+def publish_index(run: RunFolder, reports: Mapping[str, Report]) -> None:
+    """Writes the page that compares the targets of a run, at the run's top."""
+    results = [(report, judge(report)) for report in reports.values()]
+    links = {target: f"{TARGETS_FOLDER}/{target}/{PAGE_FILE}" for target in reports}
+    run.write(INDEX_FILE, index_page(results, links=links).encode())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.render import figures
 from edgedistill.render.escaping import table, told
+from edgedistill.render.wording import sentence
 from edgedistill.units import format_count, format_percent
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def what_was_found(search: Pruned) -> str:
     return (
         f"{reached}: {goal_cost(search.taken.cost, search.unit)}, "
         f"{format_percent(_share(search))} of the unpruned network's "
-        f"{goal_cost(search.unpruned, search.unit)}. {_sentence(search.reason)}."
+        f"{goal_cost(search.unpruned, search.unit)}. {sentence(search.reason)}."
     )
 
 
@@ -59,13 +60,8 @@ def what_is_shown(search: Pruned) -> str:
     return (
         f"{len(search.candidates)} networks were priced; shown are those on the front, which no "
         "cheaper one matches in kept importance. Kept importance is the geometric mean over all "
-        f"parts of the share that stays. {_sentence(search.taken.cost.method)}."
+        f"parts of the share that stays. {sentence(search.taken.cost.method)}."
     )
-
-
-def _sentence(text: str) -> str:
-    """The text as a sentence begins."""
-    return text[:1].upper() + text[1:]
 
 
 def _row(name: str, one: Candidate, unit: str) -> tuple[str, ...]:
@@ -142,7 +138,7 @@ def ships_in_another_form(search: Pruned, report: Report) -> tuple[str, str] | N
         return None
     return (
         f"It ships as {ships}, but its cost was searched for as {search.taken.form}",
-        "what was asked need not hold. Why it ships so stands below.",
+        "what was asked need not hold. Why it ships so is told with the candidates.",
     )
 
 

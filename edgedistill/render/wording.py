@@ -70,3 +70,8 @@ def provenance_facts(report: Report) -> dict[str, str]:
             if row.model_sha256 is not None
         },
     }
+
+
+def sentence(text: str) -> str:
+    """The text as a sentence begins."""
+    return text[:1].upper() + text[1:]

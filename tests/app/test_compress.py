@@ -146,6 +146,9 @@ def test_the_report_on_disk_is_about_the_model_beside_it(finished: CompressionRu
     assert report == finished.reports["host"]
     assert report.shipped().model_sha256 == file_sha256(folder / "model.onnx")
     assert "What each step cost" in (folder / "report.md").read_text()
+    assert "What each step cost" in (folder / "report.html").read_text(encoding="utf-8")
+    index = (finished.folder / "index.html").read_text(encoding="utf-8")
+    assert all(f"targets/{target}/report.html" in index for target in finished.reports)
 
 
 def test_an_unmeasured_latency_budget_is_unjudged(finished: CompressionRun) -> None:

@@ -5,7 +5,7 @@ No text here is HTML: the templates escape every one of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Cell:
     """What the table is sorted by; the text where absent."""
     outcome: Outcome | None = None
     """Shown as a badge in place of the text."""
+    link: str = ""
+    """Where the text leads, as seen from the page."""
     code: bool = False
     """Whether the text is a name that stands in a file, such as a hash."""
 
@@ -42,6 +44,8 @@ class Column:
     """Whether it holds numbers, which end at one edge."""
     wide: bool = False
     """Whether it holds sentences."""
+    evidence: str = ""
+    """How all its figures were got, where that is one and the same."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,27 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
     sortable: bool = False
+    stacked: bool = False
+    """Whether a row becomes a card where the page is narrow: for rows that are to be read whole."""
+
+    def lifted(self) -> Table:
+        """The same with the evidence of a column in its head, where all its figures share it."""
+        heads = list(self.columns)
+        found = [{row.cells[place].evidence for row in self.rows} for place in range(len(heads))]
+        shared = {place for place, labels in enumerate(found) if len(labels - {""}) == 1}
+        for place in shared:
+            heads[place] = replace(heads[place], evidence=(found[place] - {""}).pop())
+        rows = tuple(
+            replace(
+                row,
+                cells=tuple(
+                    replace(cell, evidence="") if place in shared else cell
+                    for place, cell in enumerate(row.cells)
+                ),
+            )
+            for row in self.rows
+        )
+        return replace(self, columns=tuple(heads), rows=rows)
 
 
 @dataclass(frozen=True)

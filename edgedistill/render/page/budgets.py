@@ -1,4 +1,4 @@
-"""How a figure that a budget limits is written, by the unit in the budget's name."""
+"""How the figure and the limit of a check are written, with their unit."""
 
 from __future__ import annotations
 
@@ -11,34 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgedistill.core.evidence import Quantity
+    from edgedistill.core.verdict import Check
 
-_WRITERS: tuple[tuple[str, Callable[[Quantity | None], str]], ...] = (
-    ("_ms", figures.milliseconds),
-    ("_mb", figures.megabytes),
-    ("_mj", figures.millijoules),
-    ("_drop", figures.points),
-    ("_rise", figures.points),
-    ("_fall", figures.points),
-    ("_from_baseline", figures.points),
-    ("_ratio", figures.factor),
-    ("_int8_share", figures.accuracy),
-    ("_accuracy", figures.accuracy),
-)
-
-
-def writer(budget: str) -> Callable[[Quantity | None], str]:
-    """How the figure of a budget is written, with its unit.
-
-    >>> writer("latency_p95_ms")(counted(2.5, "clock"))
-    '2.5 ms'
-    """
-    return next((write for ending, write in _WRITERS if budget.endswith(ending)), figures.plain)
+_WRITERS: dict[str, Callable[[Quantity | None], str]] = {
+    "ms": figures.milliseconds,
+    "MB": figures.megabytes,
+    "mJ": figures.millijoules,
+    "x": figures.factor,
+    "%": figures.accuracy,
+    "instructions": figures.count,
+}
+_DIFFERENCES = ("drop", "rise", "fall", "from_baseline")
+"""What is in the name of a budget on a difference of two shares."""
 
 
-def limit(budget: str, bound: float) -> str:
-    """A limit in the unit of its figure.
+def writer(check: Check) -> Callable[[Quantity | None], str]:
+    """How the figure of a check is written."""
+    if check.unit == "%" and any(word in check.budget for word in _DIFFERENCES):
+        return figures.points
+    return _WRITERS.get(check.unit, figures.plain)
 
-    >>> limit("max_accuracy_drop", 0.01), limit("min_accuracy", 0.95)
-    ('+1.00 points', '95.00 %')
-    """
-    return writer(budget)(counted(bound, "the budget"))
+
+def limit(check: Check) -> str:
+    """The limit of a check, with its side and its unit, for instance `at most 3 ms`."""
+    return f"{check.side} {writer(check)(counted(check.limit, 'the budget'))}"

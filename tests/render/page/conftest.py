@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgedistill.core.report import Report
 
 
-def parse(page: str) -> Element:
+def parsed(page: str) -> Element:
     """The page as a tree; any fault that a browser would mend in silence fails."""
     parser = HTMLParser(namespace_html_elements=False)
     root = parser.parse(page)
@@ -43,7 +43,7 @@ def page_of() -> Callable[[Report], str]:
 @pytest.fixture(scope="session")
 def tree_of(page_of: Callable[[Report], str]) -> Callable[[Report], Element]:
     """The tree of a report's page; the library of plots, which is no part of it, is left out."""
-    return lambda report: parse(page_of(report).replace(plot_library(), ""))
+    return lambda report: parsed(page_of(report).replace(plot_library(), ""))
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +64,8 @@ def words_of(tree_of: Callable[[Report], Element]) -> Callable[[Report], str]:
 def make_rich(make_candidates: Callable[..., Report]) -> Callable[..., Report]:
     """A report in which every section of the page has something to tell."""
     return lambda **changes: rich(make_candidates(), **changes)
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[str], Element]:
+    return parsed

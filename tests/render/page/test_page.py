@@ -44,6 +44,7 @@ def test_the_verdict_comes_first_with_every_check(
     text = " ".join(" ".join(first.itertext()).split())
     for check in judge(report).checks:
         assert check.budget in text
+        assert check.title[1:] in text
         assert check.outcome.value in text
         assert check.reason in text
 

@@ -35,10 +35,11 @@
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = head.textContent;
+      const title = head.querySelector(".title");
+      button.textContent = title.textContent;
       button.title = "Sort by this column";
       button.addEventListener("click", () => sort(table, head, column));
-      head.replaceChildren(button);
+      title.replaceChildren(button);
     });
   }
 

@@ -27,7 +27,12 @@ class Bar:
 
 
 def bars_plot(
-    bars: Sequence[Bar], *, unit: str, scale: float = 1.0, from_zero: bool = True
+    bars: Sequence[Bar],
+    *,
+    unit: str,
+    scale: float = 1.0,
+    from_zero: bool = True,
+    what: str = "Step",
 ) -> dict[str, Any]:
     """Bars that begin at zero, or points where zero is far from every figure.
 
@@ -36,6 +41,7 @@ def bars_plot(
         unit: Of the axis.
         scale: What figures are multiplied with to be in that unit.
         from_zero: Whether the axis begins at zero.
+        what: What each bar is about, for the tooltip.
     """
     import altair as alt
 
@@ -57,10 +63,10 @@ def bars_plot(
         "value:Q",
         title=unit,
         scale=alt.Scale(zero=from_zero, nice=True),
-        axis=alt.Axis(tickCount=4, format="~g"),
+        axis=alt.Axis(tickCount=4, format="~r"),
     )
     tooltip = [
-        alt.Tooltip("name:N", title="Step"),
+        alt.Tooltip("name:N", title=what),
         alt.Tooltip("written:N", title="Figure"),
         alt.Tooltip("evidence:N", title="Evidence"),
         alt.Tooltip("method:N", title="Method"),

@@ -30,7 +30,8 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
     """
     import altair as alt
 
-    values = [_value(one) for one in networks]
+    middle = (min(one.cost for one in networks) + max(one.cost for one in networks)) / 2
+    values = [_value(one, "right" if one.cost <= middle else "left") for one in networks]
     present = [step for step in _STEPS if any(one.row.step == step for one in networks)]
     across = alt.X(
         "cost:Q", title=_title(timed=timed), axis=_axis(timed=timed), scale=_scale(values)
@@ -78,16 +79,20 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
 
 
 def _named(chart: altair.Chart, across: altair.X, up: altair.Y) -> list[altair.Chart]:
-    """A ring around what ships, and names beside the first and the last."""
+    """A ring around what ships, and its name: below the stair where it is cheap, else above."""
     ships = chart.transform_filter("datum.ships")
     ring = ships.mark_point(size=420, color=theme.INK, filled=False, strokeWidth=1.5)
-    text = chart.transform_filter("datum.label != ''").mark_text(
+    right = ships.transform_filter("datum.label_at == 'right'").mark_text(
+        align="left", dx=15, dy=15, fontSize=12, fontWeight=600, color=theme.INK
+    )
+    left = ships.transform_filter("datum.label_at == 'left'").mark_text(
         align="right", dx=-14, dy=-14, fontSize=12, fontWeight=600, color=theme.INK
     )
-    return [ring.encode(x=across, y=up), text.encode(x=across, y=up, text="label:N")]
+    texts = [text.encode(x=across, y=up, text="label:N") for text in (left, right)]
+    return [ring.encode(x=across, y=up), *texts]
 
 
-def _value(one: Network) -> dict[str, Any]:
+def _value(one: Network, label_at: str) -> dict[str, Any]:
     row = one.row
     p50 = row.latency.p50_ms if row.latency else None
     accuracy = theme.ends(row.accuracy, 100)
@@ -103,6 +108,7 @@ def _value(one: Network) -> dict[str, Any]:
         "on_front": "yes" if one.on_front else "no",
         "ships": one.ships,
         "label": f"{one.name}, ships" if one.ships else "",
+        "label_at": label_at,
         "told_accuracy": figures.accuracy(row.accuracy),
         "told_latency": figures.milliseconds(p50),
         "evidence": figures.evidence(p50),
@@ -118,7 +124,7 @@ def _title(*, timed: bool) -> str:
 def _axis(*, timed: bool) -> altair.Axis:
     import altair as alt
 
-    return alt.Axis(format="~g" if timed else "~s", tickCount=6, grid=True)
+    return alt.Axis(format="~r" if timed else "~s", tickCount=6, grid=True)
 
 
 def _scale(values: theme.Values) -> altair.Scale:

@@ -42,7 +42,10 @@ def parts_plot(parts: Sequence[PartDamage], *, before: str, after: str) -> dict[
         axis=alt.Axis(grid=True, ticks=False, domain=False),
     )
     across = alt.X(
-        "accuracy:Q", title="Accuracy (%)", scale=alt.Scale(zero=False, nice=True, padding=6)
+        "accuracy:Q",
+        title="Accuracy (%)",
+        axis=alt.Axis(format="~r", tickCount=6),
+        scale=alt.Scale(zero=False, nice=True, padding=6),
     )
     colour = alt.Color(
         "network:N",

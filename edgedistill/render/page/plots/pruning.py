@@ -38,7 +38,7 @@ def pruning_plot(search: Pruned) -> dict[str, Any]:
         }
         for place, one in enumerate(search.candidates)
     ]
-    form = "~g" if search.unit in ("ms", "MB") else "~s"
+    form = "~r" if search.unit in ("ms", "MB") else "~s"
     across = alt.X(
         "cost:Q",
         title=f"Cost ({search.unit})",

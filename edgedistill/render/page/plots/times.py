@@ -57,7 +57,9 @@ def times_plot(networks: Sequence[OperatorTimes]) -> dict[str, Any]:
             ("count", "How many"),
         )
     ]
-    across = alt.X("value:Q", title="Milliseconds of one inference", axis=alt.Axis(format="~g"))
+    across = alt.X(
+        "value:Q", title="Milliseconds of one inference", axis=alt.Axis(format="~r", tickCount=6)
+    )
     chart = alt.Chart(theme.data(values))
     layers = [
         chart.mark_bar(cornerRadiusEnd=2).encode(

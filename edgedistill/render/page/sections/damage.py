@@ -22,6 +22,7 @@ from edgedistill.render.page.blocks import (
 )
 from edgedistill.render.page.plots.parts import MOST_PARTS, parts_plot
 from edgedistill.render.page.sparkline import sparklines
+from edgedistill.render.wording import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,9 @@ def _parts(one: str, several: str, parts: tuple[PartDamage, ...], found: Damage)
     heads = columns("Before", "After", "Lost", "Samples", first=one.capitalize())
     yield Table(f"Every {one}, the worst drop first", heads, rows, sortable=True)
     method = worst.drop.method
-    yield Paragraph(f"The intervals of what was lost hold for all {several} at once. {method}")
+    yield Paragraph(
+        f"The intervals of what was lost hold for all {several} at once. {sentence(method)}."
+    )
 
 
 def _examples(found: Damage) -> Iterator[Block]:

@@ -27,6 +27,7 @@ from edgedistill.render.pruning import (
     what_is_shown,
     what_was_found,
 )
+from edgedistill.render.wording import sentence
 from edgedistill.units import format_count, format_percent
 
 if TYPE_CHECKING:
@@ -60,23 +61,24 @@ def _search(search: Pruned, report: Report, name: str) -> Iterator[Block]:
     several = len(report.pruning) > 1
     who = f"{search.student}: " if several else ""
     asked = f"asked was {search.goal} {search.asked:g}, {what_was_found(search)}"
-    yield Paragraph(f"{who}{asked[:1].upper()}{asked[1:]}", lead=True)
+    yield Paragraph(f"{who}{sentence(asked)}", lead=True)
     told = (
         f"{len(search.candidates)} pruned networks, importance kept against cost. Taken was number "
         f"{search.chosen + 1}, {goal_cost(search.taken.cost, search.unit)}, which keeps "
         f"{format_percent(search.taken.kept_importance)}. The dashed line is what was asked."
     )
-    title = f"{who}importance kept against cost"
-    plot = Plot(name, f"{title[:1].upper()}{title[1:]}", told, pruning_plot(search))
+    title = sentence(f"{who}importance kept against cost")
+    plot = Plot(name, title, told, pruning_plot(search))
     yield Plots((plot,))
     rows = tuple(_row(search, place) for place in shown_places(search))
-    yield Table(f"{who}networks on the front and the one that was taken", _COLUMNS, rows, True)
+    caption = sentence(f"{who}networks on the front and the one that was taken")
+    yield Table(caption, _COLUMNS, rows, sortable=True)
     other_form = ships_in_another_form(search, report)
     if other_form is not None:
         yield Paragraph(other_form[1], strong=f"{other_form[0]}:")
-    for sentence in (what_is_shown(search), units_left(search), cost_as_it_ships(search, report)):
-        if sentence:
-            yield Paragraph(sentence)
+    for told in (what_is_shown(search), units_left(search), cost_as_it_ships(search, report)):
+        if told:
+            yield Paragraph(told)
 
 
 def _row(search: Pruned, place: int) -> TableRow:

@@ -92,7 +92,7 @@ def _rows(networks: tuple[OperatorTimes, ...]) -> Iterator[TableRow]:
 def _methods(networks: tuple[OperatorTimes, ...]) -> Iterator[str]:
     for one in networks:
         for each in one.classes:
-            yield f"{one.network}: {each.time_ms.method}"
+            yield f"{one.network}: {each.time_ms.method}."
 
 
 def _single(networks: tuple[OperatorTimes, ...]) -> Iterator[Block]:

@@ -19,6 +19,7 @@ from edgedistill.render.page.blocks import (
     figure,
     text,
 )
+from edgedistill.render.wording import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,21 +43,31 @@ def verdict_section(report: Report, verdict: Verdict) -> Section:
     blocks: list[Block] = []
     if verdict.checks:
         rows = tuple(_row(check) for check in verdict.checks)
-        blocks.append(Table("Each limit of the budget and what it rests on", _COLUMNS, rows))
+        caption = "Each limit of the budget and what it rests on"
+        blocks.append(Table(caption, _COLUMNS, rows, stacked=True))
     else:
         blocks.append(Paragraph("There is nothing to judge, no budget is set."))
     blocks.append(Tiles(tuple(_tiles(report))))
     blocks.append(_ships(report))
+    if verdict.checks:
+        blocks.append(
+            Paragraph(
+                f"All checks hold together at {100 * verdict.confidence:.4g} % confidence, each "
+                f"measured one at {100 * verdict.each:.4g} %."
+            )
+        )
     return Section("verdict", "Verdict against the budget", "Verdict", tuple(blocks))
 
 
 def _row(check: Check) -> TableRow:
     return TableRow(
         (
-            Cell(check.budget, code=True),
-            Cell(check.outcome.value, outcome=check.outcome),
-            Cell(budgets.limit(check.budget, check.limit)),
-            figure(quantity_of(check.figure), budgets.writer(check.budget)),
+            Cell(sentence(check.title) or check.budget, check.budget if check.title else ""),
+            Cell(
+                check.outcome.value, "only a warning" if check.warns else "", outcome=check.outcome
+            ),
+            Cell(budgets.limit(check), sort=check.limit),
+            figure(quantity_of(check.figure), budgets.writer(check)),
             text(check.reason),
         )
     )

@@ -49,6 +49,7 @@ _FIGURES: tuple[_Figure, ...] = (
     ("Size", lambda row: row.size_mb, figures.megabytes),
     ("Peak memory", lambda row: row.peak_memory_mb, figures.megabytes),
     ("Energy", lambda row: row.energy_mj, figures.millijoules),
+    ("Parity error", lambda row: row.parity_error, figures.plain),
     ("Instructions", lambda row: row.instructions, figures.count),
     ("MACs", lambda row: row.macs, figures.count),
     ("Parameters", lambda row: row.parameters, figures.count),
