@@ -35,13 +35,11 @@ def times_plot(networks: Sequence[OperatorTimes]) -> dict[str, Any]:
         for one in networks
         for each in one.classes
     ]
-    order = sorted(
-        {value["operators"] for value in values},
-        key=lambda name: (
-            -max(value["value"] for value in values if value["operators"] == name),
-            name,
-        ),
-    )
+    slowest: dict[str, float] = {}
+    for one in networks:
+        for each in one.classes:
+            slowest[each.operators] = max(slowest.get(each.operators, 0), each.time_ms.value)
+    order = sorted(slowest, key=lambda name: (-slowest[name], name))
     drawn = [one.network for one in networks]
     up = alt.Y("operators:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
     beside = alt.YOffset("network:N", sort=drawn)
