@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from edgedistill.app.baseline import baseline_model_file, baseline_of, report_files
 from edgedistill.app.outcome import STATE_FILE
+from edgedistill.core.json_file import REPORT
 from edgedistill.errors import Fault, InputError
-from edgedistill.render.document import KIND, read_baseline, read_kind, read_report
+from edgedistill.render.document import read_baseline, read_kind, read_report
 from edgedistill.store import file_sha256
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _read(path: Path) -> list[HeldBaseline]:
         return [_of_file(file) for file in files]
     if path.is_dir():
         return [_of_report(file) for file in report_files(path)]
-    return [_of_report(path) if read_kind(path) == KIND else _of_file(path)]
+    return [_of_report(path) if read_kind(path) == REPORT.kind else _of_file(path)]
 
 
 def _of_file(file: Path) -> HeldBaseline:

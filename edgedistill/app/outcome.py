@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.gate_inputs import GateInputs, with_inputs
 from edgedistill.core.figures import figures_of
+from edgedistill.core.figures_file import read_figures
 from edgedistill.core.verdict import Outcome, worst
 from edgedistill.errors import Fault, InputError
 from edgedistill.gate.case import Case
 from edgedistill.gate.judge import CONFIDENCE, judge_all
-from edgedistill.render.document import read_report
 from edgedistill.store import file_sha256, text_sha256
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def judge(
     doubts: list[str] = []
     for path in map(Path, paths):
         for file in _report_files(path, doubts):
-            figures = figures_of(read_report(file))
+            figures = read_figures(file)
             doubt = _model_doubt(file, figures)
             if doubt is None:
                 cases.append(Case(figures=figures, bounds=figures.bounds, file=str(file)))

@@ -39,6 +39,7 @@ class Figures:
     Attributes:
         run: Which run made it.
         target: The profile's name.
+        runtime: Which of the profile's runtimes.
         model: The file's name beside the report.
         model_sha256: Of the ONNX file.
         figures: Limit on the figure itself (as in `core.limits.LIMITS`) to the figure; what the
@@ -51,6 +52,7 @@ class Figures:
 
     run: str
     target: str
+    runtime: str
     model: str
     model_sha256: str
     figures: Mapping[str, Figure]
@@ -84,7 +86,9 @@ class Figures:
             self,
             figures={**kept, **found},
             stable=self.stable if latency is None else latency.stable,
-            conditions=conditions_of(report.conditions),
+            conditions=self.conditions
+            if latency is None and self.conditions is not None
+            else conditions_of(report.conditions),
         )
 
 
@@ -114,6 +118,7 @@ def figures_of(report: Report) -> Figures:
     return Figures(
         run=report.run,
         target=report.target,
+        runtime=report.runtime,
         model=report.choice.model,
         model_sha256=row.model_sha256 or "",
         figures={name: Figure.of(figure) for name, figure in found.items() if figure is not None},

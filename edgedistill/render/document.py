@@ -3,54 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgedistill.core.baseline import Baseline
 from edgedistill.core.device_report import DeviceReport
+from edgedistill.core.json_file import REPORT, Sort, read_json, read_values
 from edgedistill.core.manifest import Manifest
 from edgedistill.core.report import Report
-from edgedistill.errors import Fault, InputError, PromiseError
+from edgedistill.errors import PromiseError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.core.strict import Strict
 
-KIND = "edgedistill-report"
-SCHEMA_VERSION = 2
-_AGAIN = "Run the command that made it again"
 
-
-@dataclass(frozen=True)
-class _Sort:
-    """A sort of document, as far as its reader must know it."""
-
-    kind: str
-    title: str
-    """With its article, for a person."""
-    newest: int
-    """The newest schema version that is read."""
-    give: str
-    """What to give instead of another file."""
-
-
-_REPORT = _Sort(KIND, "an edgedistill report", SCHEMA_VERSION, "Give the report.json of a run")
-_BASELINE = _Sort(
+_BASELINE = Sort(
     "edgedistill-baseline",
     "an edgedistill baseline",
     1,
     "Give the file that edgedistill baseline wrote",
 )
-_DEVICE_REPORT = _Sort(
+_DEVICE_REPORT = Sort(
     "edgedistill-device-report",
     "an edgedistill device report",
     1,
     "Give the file that edgedistill benchmark --device-report wrote",
 )
-_MANIFEST = _Sort(
+_MANIFEST = Sort(
     "edgedistill-manifest",
     "an edgedistill manifest",
     1,
@@ -95,7 +76,7 @@ def read_report(path: Path) -> Report:
         InputError: If the file is missing, cut off, not JSON, holds NaN or a key twice, is no
             report, comes from a newer edgedistill, or does not fit the schema.
     """
-    return Report.read(_document(path, _REPORT), file=path)
+    return Report.read(read_json(path, REPORT), file=path)
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -104,7 +85,7 @@ def read_baseline(path: Path) -> Baseline:
     Raises:
         InputError: As `read_report`.
     """
-    return Baseline.read(_document(path, _BASELINE), file=path)
+    return Baseline.read(read_json(path, _BASELINE), file=path)
 
 
 def read_device_report(path: Path) -> DeviceReport:
@@ -113,7 +94,7 @@ def read_device_report(path: Path) -> DeviceReport:
     Raises:
         InputError: As `read_report`, and if a figure was not measured on the device itself.
     """
-    return DeviceReport.read(_document(path, _DEVICE_REPORT), file=path)
+    return DeviceReport.read(read_json(path, _DEVICE_REPORT), file=path)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -122,7 +103,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         InputError: As `read_report`, and if a path in it could lead out of its folder.
     """
-    return Manifest.read(_document(path, _MANIFEST), file=path)
+    return Manifest.read(read_json(path, _MANIFEST), file=path)
 
 
 def read_kind(path: Path) -> str | None:
@@ -131,89 +112,6 @@ def read_kind(path: Path) -> str | None:
     Raises:
         InputError: If the file is missing, cut off or not JSON.
     """
-    document = _parse(_read_text(path, _REPORT), path)
+    document = read_values(path, REPORT)
     kind = document.get("kind") if isinstance(document, dict) else None
     return kind if isinstance(kind, str) else None
-
-
-def _document(path: Path, sort: _Sort) -> dict[str, Any]:
-    document = _parse(_read_text(path, sort), path)
-    if not isinstance(document, dict) or document.get("kind") != sort.kind:
-        kind = repr(document.get("kind")) if isinstance(document, dict) else None
-        raise InputError(
-            Fault(
-                file=path,
-                field="kind",
-                given=kind,
-                problem=f"is not {sort.title}",
-                remedy=sort.give,
-            )
-        )
-    version = document.get("schema_version")
-    if isinstance(version, int) and version > sort.newest:
-        raise InputError(
-            Fault(
-                file=path,
-                field="schema_version",
-                given=str(version),
-                problem="comes from a newer edgedistill; this one reads up to "
-                f"schema_version {sort.newest}",
-                remedy="Upgrade with: pip install --upgrade edgedistill",
-            )
-        )
-    return document
-
-
-def _read_text(path: Path, sort: _Sort) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        fault = Fault(file=path, problem="does not exist", remedy=sort.give)
-        raise InputError(fault) from error
-    except UnicodeDecodeError as error:
-        raise InputError(Fault(file=path, problem="is not UTF-8 text", remedy=_AGAIN)) from error
-    except OSError as error:
-        fault = Fault(file=path, problem=f"cannot be read: {error.strerror}", remedy=sort.give)
-        raise InputError(fault) from error
-
-
-class _RefusedError(ValueError):
-    """Something that JSON readers accept and a report may not hold."""
-
-
-def _parse(text: str, path: Path) -> Any:
-    try:
-        return json.loads(
-            text,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            object_pairs_hook=_unique_keys,
-        )
-    except json.JSONDecodeError as error:
-        cut_off = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        problem = "is cut off" if cut_off else f"is not JSON: {error.msg}"
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(Fault(file=path, field=where, problem=problem, remedy=_AGAIN)) from error
-    except (_RefusedError, RecursionError) as error:
-        problem = str(error) if isinstance(error, _RefusedError) else "is nested too deeply"
-        raise InputError(Fault(file=path, problem=problem, remedy=_AGAIN)) from error
-
-
-def _refuse_constant(literal: str) -> Any:
-    raise _RefusedError(f"holds {literal}, which is not a finite number")
-
-
-def _finite(literal: str) -> float:
-    number = float(literal)
-    if not math.isfinite(number):
-        raise _RefusedError(f"holds {literal}, which is not a finite number")
-    return number
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _RefusedError(f"holds the key {twice!r} twice")
-    return document

@@ -119,8 +119,8 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
 def test_gate_judges_without_torch_onnx_or_numpy(report: Path) -> None:
     code, loaded = start("gate", str(report))
     assert code == 0
-    assert "pydantic" in loaded
-    assert loaded & HEAVY == set()
+    # Loading strict documents alone takes longer than all the gate may take.
+    assert loaded & (NOT_FOR_HELP | {"scipy", "yaml"}) == set()
 
 
 def test_the_product_can_be_imported_without_anything_heavy() -> None:
