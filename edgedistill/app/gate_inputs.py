@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from edgedistill.core.stage import Progress
     from edgedistill.gate.case import Case
 
+LOOKS = (16, 32, 64)
+"""After how many starts of a process it looks whether a limit on a ratio is settled."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GateInputs:
@@ -26,12 +29,15 @@ class GateInputs:
         baseline_models: ONNX files of baselines that do not lie beside them.
         device_reports: What devices say of models under test.
         on_device: Whether this machine is said to be the device of targets other than `host`.
+        looks: After how many starts it looks whether a limit on latency against a baseline is
+            settled, rising; the last is the bound.
     """
 
     baselines: tuple[str | Path, ...] = ()
     baseline_models: tuple[str | Path, ...] = ()
     device_reports: tuple[str | Path, ...] = ()
     on_device: bool = False
+    looks: tuple[int, ...] = LOOKS
 
 
 def with_inputs(
@@ -84,7 +90,7 @@ def _against_baselines(
     progress: Progress | None,
 ) -> tuple[Case, ...]:
     from edgedistill.app.held_baselines import read_baselines
-    from edgedistill.app.remeasure import Remeasurable, with_ratios
+    from edgedistill.app.remeasure import Manner, Remeasurable, with_ratios
     from edgedistill.core.figures import reference_of
 
     held = read_baselines(inputs.baselines, inputs.baseline_models)
@@ -102,6 +108,5 @@ def _against_baselines(
                 device_report=device_report,
             )
         )
-    return with_ratios(
-        targets, confidence=confidence, on_device=inputs.on_device, progress=progress
-    )
+    manner = Manner(looks=inputs.looks, on_device=inputs.on_device, progress=progress)
+    return with_ratios(targets, manner, confidence=confidence)

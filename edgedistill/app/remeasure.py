@@ -41,21 +41,32 @@ class Remeasurable:
     device_report: DeviceReport | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How a baseline is run again.
+
+    Attributes:
+        looks: After how many starts it looks whether a limit is settled, rising; the last is the
+            bound.
+        on_device: Whether this machine is said to be the device of targets other than `host`.
+        progress: Where it tells how far it is; None for nobody.
+    """
+
+    looks: tuple[int, ...]
+    on_device: bool = False
+    progress: Progress | None = None
+
+
 def with_ratios(
-    targets: Sequence[Remeasurable],
-    *,
-    confidence: float,
-    on_device: bool = False,
-    progress: Progress | None = None,
+    targets: Sequence[Remeasurable], manner: Manner, *, confidence: float
 ) -> tuple[Case, ...]:
     """The cases with ratios of latency, or with the reason why there are none.
 
     Args:
         targets: All targets of one gate.
+        manner: How a baseline is run again.
         confidence: That all checks of the gate hold at once; each ratio is measured until it is
             settled at its share, that of one in as many checks as there are limits.
-        on_device: Whether this machine is said to be the device of targets other than `host`.
-        progress: Where it tells how far it is; None for nobody.
     """
     count = sum(len(one.case.bounds.limits) for one in targets)
     each = 1 - (1 - confidence) / max(count, 1)
@@ -63,9 +74,7 @@ def with_ratios(
     for one in targets:
         limits = _limits(one.case)
         if limits and one.baseline is not None and one.baseline.target == one.case.figures.target:
-            found = _told(one, one.baseline) or _run(
-                one, one.baseline, limits, each, on_device=on_device, progress=progress
-            )
+            found = _told(one, one.baseline) or _run(one, one.baseline, limits, each, manner)
             cases.append(_with(one.case, found))
         else:
             cases.append(one.case)
@@ -89,20 +98,18 @@ def _told(one: Remeasurable, baseline: Baseline) -> RelativeLatency | None:
     return relative
 
 
-def _run(  # what is passed on, all by name
+def _run(
     one: Remeasurable,
     baseline: Baseline,
     limits: dict[str, float],
     confidence: float,
-    *,
-    on_device: bool,
-    progress: Progress | None,
+    manner: Manner,
 ) -> RelativeLatency | NotRerun:
     figures = one.case.figures
     if figures.model_sha256 == baseline.model_sha256:
         return of_the_same_file(baseline.model_sha256, limits)
     try:
-        from edgedistill.app.rerun import Rivals, rerun
+        from edgedistill.app.rerun import Effort, Rivals, rerun
     except ModuleNotFoundError as error:
         return NotRerun(
             f"running the baseline's model again needs the package {error.name}, which is not "
@@ -113,15 +120,15 @@ def _run(  # what is passed on, all by name
         return NotRerun("the model under test has no file. Judge the report where it lies")
     rivals = Rivals(
         target=figures.target,
-        runtime=None,
         threads=threads if isinstance(threads, int) else None,
         model=Path(one.case.file).parent / figures.model,
         model_sha256=figures.model_sha256,
         baseline=one.baseline_model,
         baseline_sha256=baseline.model_sha256,
-        on_device=on_device,
+        on_device=manner.on_device,
     )
-    return rerun(rivals, limits, confidence=confidence, progress=progress)
+    effort = Effort(looks=manner.looks)
+    return rerun(rivals, limits, confidence=confidence, effort=effort, progress=manner.progress)
 
 
 def _with(case: Case, found: RelativeLatency | NotRerun) -> Case:

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgedistill.app.gate_inputs import LOOKS
 from edgedistill.app.reach import require_this_machine_is, runs_here, transport
 from edgedistill.app.synthetic import synthetic_inputs
 from edgedistill.app.trial import require_runnable
@@ -73,7 +74,7 @@ class Rivals:
 class Effort:
     """How much is measured at most."""
 
-    looks: tuple[int, ...] = (16, 32, 64)
+    looks: tuple[int, ...] = LOOKS
     """After how many starts it looks whether the limits are settled, rising; the last is the
     bound."""
     plan: Benchmark = field(
@@ -217,7 +218,7 @@ def _told(
     starts = len(next(iter(course.ratios.values())))
     if not ratios:
         return NotRerun(
-            f"{starts} starts are too few for an interval at {confidence:.4%} confidence. "
+            f"{starts} starts are too few for an interval at {100 * confidence:.6g} % confidence. "
             "Judge fewer budgets at once"
         )
     return RelativeLatency(

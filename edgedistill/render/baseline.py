@@ -25,7 +25,10 @@ def baseline_page(changes: Sequence[BaselineChange], *, written: bool) -> str:
         written: Whether the files were written, or would only be.
     """
     parts = [_one(change, written=written) for change in changes]
-    return "\n\n".join([*parts, LEGEND]) + "\n"
+    compared = {figure.verdict for change in changes for figure in change.figures}
+    if compared & {"better", "worse", "not apart"}:
+        parts.append(LEGEND)
+    return "\n\n".join(parts) + "\n"
 
 
 def _one(change: BaselineChange, *, written: bool) -> str:

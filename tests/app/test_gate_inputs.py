@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from judged_reports import conditions, device_report, quantity, report
@@ -181,6 +182,21 @@ def test_the_command_takes_them(write: Callable[..., Path], tmp_path: Path) -> N
     assert passed.exit_code == 0, passed.output
     lacking = CliRunner().invoke(gate, [str(source), *given[:2]])
     assert lacking.exit_code == 3
+
+
+def test_the_gate_runs_both_models_where_the_device_is_here(
+    onnx_classifier: Callable[..., Path], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Two starts are too few for any interval: that says that they were made."""
+    sources = []
+    for name in ("new", "old"):
+        weight = np.full((4, 2), len(name) + len(sources))
+        model = onnx_classifier(tmp_path / "any.onnx", weight, (2, 2)).read_bytes()
+        sources.append(write(name, model, budget=RATIO, target="host"))
+    inputs = GateInputs(baselines=(sources[1],), looks=(2,))
+    outcome, reason = told(judge(sources[0], inputs=inputs))["max_latency_p50_ratio"]
+    assert outcome is Outcome.UNJUDGED
+    assert "2 starts are too few for an interval at 95 % confidence" in reason
 
 
 def test_without_a_runtime_installed_the_ratio_is_unjudged_and_says_so(

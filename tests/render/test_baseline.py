@@ -71,7 +71,9 @@ def test_latencies_under_other_conditions_are_called_incomparable() -> None:
 
 
 def test_it_says_whether_anything_is_written() -> None:
-    assert "nothing changes" in page(baseline(), baseline())
+    unchanged = page(baseline(), baseline())
+    assert "nothing changes" in unchanged
+    assert "better and worse" not in unchanged
     assert "b.json: changed (board, run demo)" in page(baseline(run="old"), baseline())
     assert "b.json: to be made" in page(None, baseline(), written=False)
     kept = baseline(model="b.onnx")
