@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from edgedistill.data import Dataset
     from edgedistill.models import Network
     from edgedistill.stages.distill.answers import KeptAnswers
-    from edgedistill.stages.distill.fake_quantization import Rounding
     from edgedistill.stages.distill.lesson import Heart
+    from edgedistill.stages.distill.rounded_numbers import Rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,8 @@ from edgedistill import models
 from edgedistill.core.learning import Distill, Training
 from edgedistill.stages.distill.answers import Teach, open_answers
 from edgedistill.stages.distill.distillation import Distillation
-from edgedistill.stages.distill.fake_quantization import (
-    Rounding,
-    fake_quantization,
-    round_activations,
-)
+from edgedistill.stages.distill.fake_quantization import fake_quantization
+from edgedistill.stages.distill.rounded_numbers import Rounding, round_activations
 from edgedistill.stages.distill.train import Train
 
 if TYPE_CHECKING:

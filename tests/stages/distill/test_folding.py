@@ -11,8 +11,9 @@ from torch import nn
 
 from edgedistill.core.profile import QuantizationScheme
 from edgedistill.core.stage import StageContext
-from edgedistill.stages.distill.fake_quantization import Rounding, fake_quantization
+from edgedistill.stages.distill.fake_quantization import fake_quantization
 from edgedistill.stages.distill.folding import folded_factors, folded_norms
+from edgedistill.stages.distill.rounded_numbers import Rounding
 from edgedistill.stages.quantize.calibration import calibrate
 from edgedistill.stages.quantize.placement import place
 from edgedistill.stages.quantize.transform import prepare, quantize
