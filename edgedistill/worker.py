@@ -16,17 +16,21 @@ and exit code 1. With `"leash": true` the worker ends when its standard input cl
 never outlives the host that started it.
 """
 
+import ctypes
+import errno
+import functools
 import gc
 import hashlib
 import json
 import os
 import platform
 import random
+import struct
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 MAX_BATCH = 64
 PROGRESS_INTERVAL_S = 0.2
@@ -64,6 +68,13 @@ ARM_CORES = {
     "0xd82": "Cortex-X4",
 }
 """Part numbers of implementer 0x41 in /proc/cpuinfo (Arm, MIDR_EL1 of each core's manual)."""
+
+
+PERF_SYSCALLS = {"x86_64": 298, "i686": 336, "aarch64": 241, "riscv64": 241, "armv7l": 364}
+"""The number of perf_event_open(2) on Linux, by machine (the kernel's syscall tables)."""
+HARDWARE_INSTRUCTIONS = (0, 1)
+"""PERF_TYPE_HARDWARE and PERF_COUNT_HW_INSTRUCTIONS of linux/perf_event.h."""
+COUNTED_RUNS = 12
 
 
 class JobError(Exception):
@@ -260,6 +271,90 @@ def time_runs(session: Any, feeds: List[Dict[str, Any]]) -> Tuple[List[int], Lis
     return wall_ns, cpu_ns
 
 
+class Counter:
+    """Counts events of the thread that made it, in user space only, by perf_event_open(2).
+
+    Raises OSError with the reason where they are not counted.
+    """
+
+    RESET, ENABLE, DISABLE = 0x2403, 0x2400, 0x2401
+    ATTRIBUTES_BYTES = 72
+    READ_TIMES = 3
+    USER_SPACE_WHEN_ENABLED = 1 | 1 << 5 | 1 << 6
+
+    def __init__(self, event: Tuple[int, int]) -> None:
+        number = PERF_SYSCALLS.get(platform.machine())
+        if number is None or platform.system() != "Linux":
+            raise OSError("no way to this system's counters is known")
+        fields = (event[0], self.ATTRIBUTES_BYTES, event[1], 0, 0, self.READ_TIMES)
+        packed = struct.pack("=IIQQQQQ", *fields, self.USER_SPACE_WHEN_ENABLED)
+        attributes = ctypes.create_string_buffer(packed, self.ATTRIBUTES_BYTES)
+        system = ctypes.CDLL(None, use_errno=True).syscall
+        system.restype = ctypes.c_long
+        this_thread, any_processor, no_group, no_flags = (ctypes.c_long(n) for n in (0, -1, -1, 0))
+        self._file = system(
+            ctypes.c_long(number), attributes, this_thread, any_processor, no_group, no_flags
+        )
+        if self._file < 0:
+            raise OSError(self.why(ctypes.get_errno()))
+
+    @staticmethod
+    def why(number: int) -> str:
+        """What an error of the kernel means."""
+        if number in (errno.ENOENT, errno.EOPNOTSUPP):
+            return "this machine shows no counter for them"
+        if number in (errno.EACCES, errno.EPERM):
+            level = read_text(Path("/proc/sys/kernel/perf_event_paranoid"))
+            return "the kernel does not allow it (perf_event_paranoid is {})".format(level)
+        return os.strerror(number)
+
+    def count(self, work: Callable[[], Any]) -> int:
+        """The events while something is done; OSError where the kernel did not count all along."""
+        import fcntl
+
+        fcntl.ioctl(self._file, self.RESET, 0)
+        fcntl.ioctl(self._file, self.ENABLE, 0)
+        work()
+        fcntl.ioctl(self._file, self.DISABLE, 0)
+        events, enabled, running = struct.unpack("=QQQ", os.read(self._file, 24))
+        if running < enabled:
+            raise OSError("the processor's counter was shared with another program")
+        return int(events)
+
+    def close(self) -> None:
+        """Gives the counter back."""
+        os.close(self._file)
+
+
+def count_instructions(
+    sessions: Mapping[str, Any], feeds: List[Dict[str, Any]], threads: int
+) -> Dict[str, Any]:
+    """Instructions of some runs of each model, or why there are none."""
+    if threads > 1:
+        return {
+            "runs": {},
+            "reason": "of several threads those that wait run instructions, too",
+        }
+    try:
+        counter = Counter(HARDWARE_INSTRUCTIONS)
+    except OSError as error:
+        return {"runs": {}, "reason": str(error)}
+    try:
+        own = min(counter.count(int) for _ in range(COUNTED_RUNS))
+        runs = {}
+        for name, session in sessions.items():
+            session.run(None, feeds[0])
+            chosen = [feeds[i % len(feeds)] for i in range(COUNTED_RUNS)]
+            runs[name] = [
+                counter.count(functools.partial(session.run, None, feed)) - own for feed in chosen
+            ]
+    except OSError as error:
+        return {"runs": {}, "reason": str(error)}
+    finally:
+        counter.close()
+    return {"runs": runs, "reason": None}
+
+
 def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
     """Times all models in interleaved rounds, each round in a new order drawn from the seed.
 
@@ -291,8 +386,10 @@ def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
             cpu_ns[name].append(cpu)
         orders.append(order)
         say(progress=index + 1, total=rounds)
+    counted = count_instructions(sessions, feeds, job["threads"])
     gc.enable()
     return {
+        "instructions": counted,
         "wall_ns": wall_ns,
         "cpu_ns": cpu_ns,
         "orders": orders,

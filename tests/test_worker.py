@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import json
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -290,3 +292,79 @@ def test_it_ends_when_its_host_is_gone(tmp_path: Path) -> None:
         process.stdin.close()
         process.stdout.read()
         assert process.wait() == 3
+
+
+def test_a_counter_counts_what_happens_in_between_and_nothing_else() -> None:
+    page_faults = (1, 2)  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS
+    try:
+        counter = worker.Counter(page_faults)
+    except OSError as error:
+        pytest.skip(f"counters: {error}")
+
+    def touch(pages: int) -> None:
+        with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+            for page in range(pages):
+                memory[page * mmap.PAGESIZE] = 1
+
+    try:
+        few, many = (counter.count(lambda n=n: touch(n)) for n in (10, 40))  # type: ignore[misc]
+    finally:
+        counter.close()
+    assert many - few == 30
+
+
+def test_instructions_are_counted_or_the_reason_is_told(tmp_path: Path) -> None:
+    write_linear(tmp_path / "a.onnx")
+    save_inputs(tmp_path, 2)
+    plan = {"warmup_runs": 1, "rounds": 1, "runs_per_round": 1, "seed": 0}
+    models = {"a": "a.onnx"}
+    job = {"action": "measure", "models": models, "inputs": "inputs.npz", **plan}
+    assert run(tmp_path, **job, **CPU).returncode == 0
+    counted = result(tmp_path)["instructions"]
+    assert bool(counted["runs"]) != bool(counted["reason"])
+    assert all(count > 0 for count in counted["runs"].get("a", ()))
+    assert run(tmp_path, **job, provider=CPU["provider"], threads=2).returncode == 0
+    assert "of several threads those that wait" in result(tmp_path)["instructions"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (errno.ENOENT, "shows no counter"),
+        (errno.EACCES, "perf_event_paranoid is"),
+        (errno.EMFILE, "Too many open files"),
+    ],
+)
+def test_why_nothing_is_counted_is_told_in_words(number: int, word: str) -> None:
+    assert word in worker.Counter.why(number)
+
+
+def test_profile_times_every_operator_in_every_round(tmp_path: Path) -> None:
+    write_linear(tmp_path / "a.onnx")
+    write_linear(tmp_path / "b.onnx", output="scores")
+    save_inputs(tmp_path, 2)
+    models = {"first": "a.onnx", "second": "b.onnx"}
+    plan = {"warmup_runs": 2, "rounds": 3, "seed": 0}
+    done = run(tmp_path, action="profile", models=models, inputs="inputs.npz", **plan, **CPU)
+    assert done.returncode == 0, done.stderr
+    told = result(tmp_path)["models"]
+    assert set(told) == {"first", "second"}
+    for operators in (told[name]["operators"] for name in models):
+        assert "MatMul" in {one["operator"] for one in operators}
+        assert {len(one["durations_us"]) for one in operators} == {3}
+
+
+def test_of_operators_inside_of_others_only_the_outer_ones_count() -> None:
+    def event(name: str, start: int, length: int) -> dict[str, Any]:
+        return {"name": name, "ts": start, "dur": length}
+
+    written = [
+        event("first", 0, 0),
+        event("second", 0, 5),
+        event("inner", 6, 2),
+        event("inner", 8, 3),
+        event("loop", 5, 7),
+        event("last", 12, 1),
+    ]
+    outer = [one["name"] for one in worker.outermost(written)]
+    assert outer == ["first", "second", "loop", "last"]

@@ -134,6 +134,8 @@ class _Clerk:
         default = self.rows.profile.default_budget
         own = default is not None and self.budget == default.limits
         silences = self.rows.latencies.silences()
+        counted = self.rows.samples.instructions if self.rows.samples else None
+        uncounted = counted.reason if counted else None
         return (
             *(
                 [f"The budget is the profile's default. {default.reason}"]
@@ -142,6 +144,7 @@ class _Clerk:
             ),
             *(f"Where there is no latency: {reason}." for reason in silences),
             *(f"Where there is no peak memory: {reason}." for reason in self.rows.untold),
+            *([f"Instructions were not counted: {uncounted}."] if uncounted else []),
         )
 
     def result(self, branch: Branch) -> _Result:

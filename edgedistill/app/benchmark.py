@@ -16,6 +16,7 @@ from edgedistill.app.reach import require_at_hand, require_this_machine_is, tran
 from edgedistill.app.resolve import read_recipe
 from edgedistill.app.synthetic import synthetic_inputs
 from edgedistill.app.trial import require_runnable
+from edgedistill.bench.instructions import instructions
 from edgedistill.bench.latency import latency
 from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.bench.samples import read_samples
@@ -52,6 +53,8 @@ class MeasuredModel(Strict):
     """Its speed-up is against the first model."""
     accuracy: Quantity | None
     """On the validation split of the recipe's data; absent without a recipe."""
+    instructions: Quantity | None = None
+    """Instructions that one inference retires; absent where nobody counts them."""
 
 
 class BenchmarkResult(Strict):
@@ -86,6 +89,7 @@ class BenchmarkResult(Strict):
             inputs=self.inputs,
             conditions=self.conditions,
             latency=first.latency,
+            instructions=first.instructions,
             relative=self.relative,
             versions=versions(),
         )
@@ -182,6 +186,7 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
                     samples, name, reference=names[0], evidence=Evidence.MEASURED_ON_DEVICE
                 ),
                 accuracy=_accuracy(file, dataset, profile, runtime, context),
+                instructions=instructions(samples, name, evidence=Evidence.MEASURED_ON_DEVICE),
             )
             for name, file in zip(names, files, strict=True)
         )

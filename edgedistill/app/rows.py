@@ -12,6 +12,7 @@ from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, rea
 from edgedistill.app.predictions import read_evaluation
 from edgedistill.app.reach import runs_here
 from edgedistill.app.shipping import MODEL_FILE
+from edgedistill.bench.instructions import instructions
 from edgedistill.bench.samples import read_samples
 from edgedistill.core.engine import engine_of
 from edgedistill.core.evidence import Evidence, Quantity, counted
@@ -153,11 +154,18 @@ class Rows:
             "parameters": counted(cost.parameters, "weights of the ONNX graph"),
             "peak_memory_mb": self._peak_memory(model),
             "energy_mj": energy_per_inference(latency.p50_ms, mode) if latency and mode else None,
+            "instructions": self._instructions(branch.measured_as[name]),
             "parity_error": self._parity_error(export),
             "int8": Int8Check.read(self.finished.facts(export)["check"], file=export.name)
             if precision == "int8"
             else None,
         }
+
+    def _instructions(self, name: str) -> Quantity | None:
+        """Of one inference, where the device's kernel counted them."""
+        if self.samples is None:
+            return None
+        return instructions(self.samples, name, evidence=Evidence.MEASURED_ON_DEVICE)
 
     def _parity_error(self, export: PlannedStep) -> Quantity | None:
         """What the export stage proved of a file, or of the exported file it was made from."""

@@ -19,6 +19,7 @@ SAMPLES_FILE = "samples.json"
 DurationNs = Annotated[int, Field(gt=0)]
 Round = Annotated[tuple[DurationNs, ...], Field(strict=False, min_length=1)]
 Rounds = Annotated[tuple[Round, ...], Field(strict=False, min_length=1)]
+CountedRuns = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(strict=False, min_length=1)]
 Order = Annotated[tuple[str, ...], Field(strict=False)]
 
 
@@ -42,6 +43,21 @@ class Surroundings(Strict):
     load_average: float
 
 
+class CountedInstructions(Strict):
+    """Instructions of inferences, where the kernel counts them."""
+
+    runs: dict[str, CountedRuns]
+    """Model to the instructions of each run of one sample, in user space."""
+    reason: str | None
+    """Why there are none; absent where there are."""
+
+    @model_validator(mode="after")
+    def _runs_or_a_reason(self) -> Self:
+        if bool(self.runs) == (self.reason is not None):
+            raise ValueError("instructions, or a reason why there are none. Measure again")
+        return self
+
+
 class Samples(Strict):
     """Raw samples of one or more models, from interleaved rounds under equal conditions."""
 
@@ -54,6 +70,8 @@ class Samples(Strict):
     """Model to rounds to runs: wall time of one inference of one sample."""
     cpu_ns: dict[str, Rounds]
     """The processor time of the same runs, over all threads of the process."""
+    instructions: CountedInstructions | None = None
+    """Absent in samples that were taken before they were counted."""
     before: Surroundings
     after: Surroundings
 
@@ -80,6 +98,8 @@ class Samples(Strict):
                         f"{title}.{name} does not hold {self.plan.rounds} rounds of "
                         f"{self.plan.runs_per_round} runs. Measure again"
                     )
+        if self.instructions and self.instructions.runs and set(self.instructions.runs) != names:
+            raise ValueError("instructions holds other models than sha256. Measure again")
         if len(self.plan.orders) != self.plan.rounds or any(
             sorted(order) != sorted(names) for order in self.plan.orders
         ):
