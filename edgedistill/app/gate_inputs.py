@@ -6,11 +6,11 @@ Quick to start: strict documents, and what measures, are loaded only where somet
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from edgedistill.core.device_report import DeviceReport
     from edgedistill.core.stage import Progress
@@ -29,6 +29,7 @@ class GateInputs:
         baseline_models: ONNX files of baselines that do not lie beside them.
         device_reports: What devices say of models under test.
         on_device: Whether this machine is said to be the device of targets other than `host`.
+        folders: Folders of the user's own profiles.
         looks: After how many starts it looks whether a limit on latency against a baseline is
             settled, rising; the last is the bound.
     """
@@ -37,6 +38,7 @@ class GateInputs:
     baseline_models: tuple[str | Path, ...] = ()
     device_reports: tuple[str | Path, ...] = ()
     on_device: bool = False
+    folders: tuple[str | Path, ...] = ()
     looks: tuple[int, ...] = LOOKS
 
 
@@ -108,5 +110,10 @@ def _against_baselines(
                 device_report=device_report,
             )
         )
-    manner = Manner(looks=inputs.looks, on_device=inputs.on_device, progress=progress)
+    manner = Manner(
+        looks=inputs.looks,
+        on_device=inputs.on_device,
+        folders=tuple(map(Path, inputs.folders)),
+        progress=progress,
+    )
     return with_ratios(targets, manner, confidence=confidence)

@@ -49,11 +49,13 @@ class Manner:
         looks: After how many starts it looks whether a limit is settled, rising; the last is the
             bound.
         on_device: Whether this machine is said to be the device of targets other than `host`.
+        folders: The user's own folders of profiles.
         progress: Where it tells how far it is; None for nobody.
     """
 
     looks: tuple[int, ...]
     on_device: bool = False
+    folders: tuple[Path, ...] = ()
     progress: Progress | None = None
 
 
@@ -126,6 +128,7 @@ def _run(
         baseline=one.baseline_model,
         baseline_sha256=baseline.model_sha256,
         on_device=manner.on_device,
+        folders=manner.folders,
     )
     effort = Effort(looks=manner.looks)
     return rerun(rivals, limits, confidence=confidence, effort=effort, progress=manner.progress)

@@ -67,7 +67,9 @@ class Rivals:
     on_device: bool = False
     """Whether the user says that this machine is the target's device."""
     profile: TargetProfile | None = None
-    """The target's; None for the one that ships by that name."""
+    """The target's; None for the one of that name."""
+    folders: tuple[Path, ...] = ()
+    """The user's own folders of profiles."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def _runtime_here(rivals: Rivals) -> Runtime | NotRerun:
         InputError: If there is no such profile, or this machine is said to be its device and tells
             otherwise.
     """
-    profile = rivals.profile or load(rivals.target)
+    profile = rivals.profile or load(rivals.target, rivals.folders)
     runtime = profile.runtimes.get(rivals.runtime or profile.default_runtime)
     if rivals.on_device:
         require_this_machine_is(profile)

@@ -40,6 +40,13 @@ from edgedistill.errors import InputError
     help="This machine is the targets' device; refused where the machine tells otherwise.",
 )
 @click.option(
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of your own profiles, for targets whose baseline is run again.",
+)
+@click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write JUnit XML, which CI servers show as tests, into this file.",
@@ -64,6 +71,7 @@ def gate(  # noqa: PLR0913  # one for each option
     baseline_models: tuple[Path, ...],
     device_reports: tuple[Path, ...],
     on_device: bool,
+    folders: tuple[Path, ...],
     junit: Path | None,
     github: bool,
     json_file: Path | None,
@@ -86,6 +94,7 @@ def gate(  # noqa: PLR0913  # one for each option
         baseline_models=baseline_models,
         device_reports=device_reports,
         on_device=on_device,
+        folders=folders,
     )
     shown = None
     if baselines:  # a limit against a baseline's latency makes both models run

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from judged_reports import conditions, device_report, quantity, report
 
-from edgedistill import GateInputs, GateResult, judge, update_baselines
+from edgedistill import GateInputs, GateResult, judge, target_profile, update_baselines
 from edgedistill.cli.gate import gate
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.relative_latency import RelativeLatency
 from edgedistill.core.report import Latency
+from edgedistill.core.strict import plain
 from edgedistill.core.verdict import Outcome
 from edgedistill.errors import InputError
 from edgedistill.render.document import report_text
@@ -188,12 +190,14 @@ def test_the_gate_runs_both_models_where_the_device_is_here(
     onnx_classifier: Callable[..., Path], write: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Two starts are too few for any interval: that says that they were made."""
+    own = plain(target_profile("host")) | {"name": "own-board", "title": "A board of ours"}
+    (tmp_path / "own-board.yaml").write_text(yaml.safe_dump(own), encoding="utf-8")
     sources = []
     for name in ("new", "old"):
         weight = np.full((4, 2), len(name) + len(sources))
         model = onnx_classifier(tmp_path / "any.onnx", weight, (2, 2)).read_bytes()
-        sources.append(write(name, model, budget=RATIO, target="host"))
-    inputs = GateInputs(baselines=(sources[1],), looks=(2,))
+        sources.append(write(name, model, budget=RATIO, target="own-board"))
+    inputs = GateInputs(baselines=(sources[1],), folders=(tmp_path,), looks=(2,))
     outcome, reason = told(judge(sources[0], inputs=inputs))["max_latency_p50_ratio"]
     assert outcome is Outcome.UNJUDGED
     assert "2 starts are too few for an interval at 95 % confidence" in reason
