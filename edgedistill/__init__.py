@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         target_profile,
         target_profiles,
     )
+    from edgedistill.app.compare import ComparisonRun, compare
     from edgedistill.app.compress import compress, plan_lines, run_recipe
     from edgedistill.app.doctor import doctor, save_diagnosis
     from edgedistill.app.estimate import Estimates, estimate, estimate_targets
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "ComparisonRun",
     "CompressionRun",
     "Diagnosis",
     "Estimate",
@@ -50,6 +52,7 @@ __all__ = [
     "Verification",
     "benchmark",
     "check_targets",
+    "compare",
     "compress",
     "doctor",
     "estimate",
@@ -75,6 +78,7 @@ __all__ = [
 
 _HOMES = {
     "Budget": "edgedistill.core.budget",
+    "ComparisonRun": "edgedistill.app.compare",
     "CompressionRun": "edgedistill.app.outcome",
     "Diagnosis": "edgedistill.core.findings",
     "Estimate": "edgedistill.core.estimate",
@@ -86,6 +90,7 @@ _HOMES = {
     "Verification": "edgedistill.app.verify",
     "benchmark": "edgedistill.app.benchmark",
     "check_targets": "edgedistill.app.catalogue",
+    "compare": "edgedistill.app.compare",
     "compress": "edgedistill.app.compress",
     "doctor": "edgedistill.app.doctor",
     "estimate": "edgedistill.app.estimate",

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from edgedistill.catalog.profiles import check, load, names, profile_file
 from edgedistill.catalog.shapes import check_shapes, shape_documents
 from edgedistill.core.baseline import Baseline
+from edgedistill.core.comparison import Comparison
 from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.estimate import Estimate
 from edgedistill.core.findings import Diagnosis
@@ -46,6 +47,7 @@ _DOCUMENTS: dict[str, type[Strict | GateDocument]] = {
     "quantize-report": QuantizeReport,
     "estimate": Estimate,
     "diagnosis": Diagnosis,
+    "comparison": Comparison,
     "baseline": Baseline,
     "device-report": DeviceReport,
     "manifest": Manifest,
@@ -117,8 +119,8 @@ def schema(kind: str) -> str:
     """The JSON Schema of a kind of document, for editors and validators.
 
     Args:
-        kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, baseline,
-            device-report, manifest or gate.
+        kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, comparison,
+            baseline, device-report, manifest or gate.
 
     Raises:
         InputError: If there is no such kind of document.

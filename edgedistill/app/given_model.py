@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 
-from edgedistill.app.optimizing import try_bounded
-from edgedistill.core.quantized import ModelInput
+from edgedistill.app.foreign_model import (
+    MODEL_FILE,
+    open_foreign,
+    read_whole,
+    single_sample_faults,
+)
 from edgedistill.core.stage import StageResult
-from edgedistill.cost.model_file import load_whole_model, opset
+from edgedistill.cost.model_file import opset
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.quantize.requirements import require_quantizable
 from edgedistill.stages.quantize.session import open_session
-from edgedistill.store import file_sha256, text_sha256
 from edgedistill.tasks.likeness import agreement_kind
 
 if TYPE_CHECKING:
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgedistill.core.profile import Runtime, TargetProfile
-    from edgedistill.core.quantized import AgreementKind
+    from edgedistill.core.quantized import AgreementKind, ModelInput
     from edgedistill.core.stage import StageContext
-
-MODEL_FILE = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -68,24 +68,17 @@ def read_model(
         InputError: If it cannot be read or loaded, cannot be quantized, or is not what the target
             takes.
     """
-    model, content, sha256 = _whole(file)
+    model, content, sha256 = read_whole(file)
     if runtime.int8 is not None:
         require_quantizable(model, runtime.int8, file)
-    whole = scratch / MODEL_FILE
-    whole.write_bytes(content)
-    said = try_bounded(whole, scratch)
-    if said is not None:
-        problem, remedy = "onnxruntime cannot load it", "Export it again"
-        raise InputError(Fault(file=file, given=said, problem=problem, remedy=remedy))
-    session = open_session(whole, threads=1)
-    inputs = tuple(_input(entry) for entry in session.get_inputs())
+    found = open_foreign(file, model, content, sha256, scratch=scratch)
+    inputs = found.inputs
     faults = [*_limit_faults(model, file, runtime, profile), *_shape_faults(file, inputs, shapes)]
     if faults:
         raise InputError(*faults)
     fixed = dict(shapes)
     if runtime.shapes == "static":
         fixed |= _static_shapes(file, inputs, shapes, profile)
-    outputs = [(_dtype(entry.type), _axes(entry.shape)) for entry in session.get_outputs()]
     return GivenModel(
         file=file,
         sha256=sha256,
@@ -93,32 +86,8 @@ def read_model(
             one.model_copy(update={"shape": fixed[one.name]}) if one.name in fixed else one
             for one in inputs
         ),
-        agreement_kind=agreement_kind(outputs),
+        agreement_kind=agreement_kind(found.outputs),
         fixed=fixed,
-    )
-
-
-def require_runs(file: Path, scratch: Path, sample: Mapping[str, np.ndarray]) -> None:
-    """Refuses a model that does not run on a sample.
-
-    Args:
-        file: For errors.
-        scratch: Where `read_model` wrote it.
-        sample: By its own input names, [1, ...].
-
-    Raises:
-        InputError: If it does not, or takes more time or memory than anybody can mean.
-    """
-    said = try_bounded(scratch / MODEL_FILE, scratch, sample)
-    if said is None:
-        return
-    raise InputError(
-        Fault(
-            file=file,
-            given=", ".join(f"{name} {list(values.shape)}" for name, values in sample.items()),
-            problem=f"does not run on its samples: {said}",
-            remedy="Give samples, or a preprocessing, that it takes",
-        )
     )
 
 
@@ -134,7 +103,7 @@ class Adopting:
         Raises:
             InputError: If the file has changed, or cannot have these sizes.
         """
-        model, content, sha256 = _whole(self.given.file)
+        model, content, sha256 = read_whole(self.given.file)
         if sha256 != self.given.sha256:
             raise InputError(
                 Fault(
@@ -172,44 +141,6 @@ class Adopting:
         return content
 
 
-def _whole(file: Path) -> tuple[onnx.ModelProto, bytes, str]:
-    """A model with all its weights, as one file, and the sha256 of all that was read."""
-    whole = load_whole_model(file)
-    if not whole.beside:
-        return whole.model, file.read_bytes(), file_sha256(file)
-    content: bytes = whole.model.SerializeToString(deterministic=True)
-    return whole.model, content, text_sha256("".join(map(file_sha256, (file, *whole.beside))))
-
-
-def _input(entry: object) -> ModelInput:
-    name, kind, shape = (getattr(entry, key) for key in ("name", "type", "shape"))
-    return ModelInput(name=name, dtype=_dtype(kind).name, shape=tuple(_axes(shape)))
-
-
-def _axes(shape: list[int | str | None]) -> list[int | None]:
-    """Sizes, None where open: onnxruntime gives a name or None there, and keeps a wrong -1."""
-    return [axis if isinstance(axis, int) and axis > 0 else None for axis in shape]
-
-
-_TYPES = {"float": "float32", "double": "float64"}
-
-
-def _dtype(kind: str) -> np.dtype:
-    """The type that onnxruntime writes as tensor(float); object for what is no tensor of numbers.
-
-    >>> _dtype("tensor(float)"), _dtype("tensor(int64)")
-    (dtype('float32'), dtype('int64'))
-    """
-    inside = kind.removeprefix("tensor(").removesuffix(")")
-    known = {
-        *_TYPES,
-        "float16",
-        "bool",
-        *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)),
-    }
-    return np.dtype(_TYPES.get(inside, inside) if inside in known else object)
-
-
 def _limit_faults(
     model: onnx.ModelProto, file: Path, runtime: Runtime, profile: TargetProfile
 ) -> Iterator[Fault]:
@@ -229,24 +160,7 @@ def _limit_faults(
 def _shape_faults(
     file: Path, inputs: tuple[ModelInput, ...], shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[Fault]:
-    for one in inputs:
-        if one.dtype == "object":
-            yield _fault(file, one.name, "is not a tensor of numbers", "Only such can be quantized")
-        elif not one.shape:
-            yield _fault(
-                file,
-                one.name,
-                "has no axis for samples",
-                "Export the model with a batch axis in front of every input",
-            )
-        elif one.shape[0] not in (None, 1):
-            yield _fault(
-                file,
-                one.name,
-                f"takes batches of {one.shape[0]} only",
-                "Export the model for one sample at a time, or for any number",
-                one.written(),
-            )
+    yield from single_sample_faults(file, inputs)
     known = {one.name: one for one in inputs}
     for name, shape in shapes.items():
         given = f"{name}={'x'.join(map(str, shape))}"

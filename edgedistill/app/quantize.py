@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.choose import SHIPPED
 from edgedistill.app.environment import processors
-from edgedistill.app.given_model import read_model, require_runs
+from edgedistill.app.foreign_model import require_runs
+from edgedistill.app.given_model import read_model
 from edgedistill.app.given_preprocessing import (
     picture_preprocessing,
     require_picture_input,

@@ -11,7 +11,7 @@ from edgedistill.app.agreement import Agreed
 from edgedistill.app.attempt import why_not_made
 from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
 from edgedistill.app.environment import versions
-from edgedistill.app.given_model import MODEL_FILE
+from edgedistill.app.foreign_model import MODEL_FILE
 from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, both_ways
 from edgedistill.app.quantize_road import in_words, made_files
 from edgedistill.bench.samples import read_samples

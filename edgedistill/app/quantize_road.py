@@ -10,7 +10,8 @@ import numpy as np
 from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing, AgreementJudge, FloatAnswers
 from edgedistill.app.attempt import Attempt
 from edgedistill.app.environment import processor_class, versions
-from edgedistill.app.given_model import MODEL_FILE, Adopting
+from edgedistill.app.foreign_model import MODEL_FILE
+from edgedistill.app.given_model import Adopting
 from edgedistill.app.plan import Plan
 from edgedistill.app.reach import runs_here, transport
 from edgedistill.app.variants import variants
@@ -130,7 +131,7 @@ class _Laying:
                 "shapes": {name: list(shape) for name, shape in self.given.fixed.items()},
             },
             inputs={},
-            code=("app/given_model.py",),
+            code=("app/foreign_model.py", "app/given_model.py"),
             make=lambda folders: Adopting(self.given),
             target=self.profile.name,
             seeded=False,

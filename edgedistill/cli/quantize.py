@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from edgedistill.cli.picture_options import picture_options, taken_preprocessing
 
 _METHODS = (
     "min-max",
@@ -19,40 +18,6 @@ _METHODS = (
     "entropy",
     "mean-squared-error",
 )
-
-
-def _size(context: click.Context, option: click.Parameter, text: str | None) -> Any:
-    """HxW as [height, width]; one number for both."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if found is None:
-        raise click.BadParameter(f"'{text}' is not HEIGHTxWIDTH", context, option)
-    return [int(found[1]), int(found[2] or found[1])]
-
-
-def _number(text: str) -> float:
-    """A number or a quotient of two, for instance 1/255."""
-    above, slash, below = text.partition("/")
-    return float(above) / float(below) if slash else float(above)
-
-
-def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> Any:
-    """Numbers with commas between them."""
-    if text is None:
-        return None
-    try:
-        return [_number(part) for part in text.split(",")]
-    except (ValueError, ZeroDivisionError) as error:
-        problem = f"'{text}' is not a number, or numbers with commas between them"
-        raise click.BadParameter(problem, context, option) from error
-
-
-def _factor(context: click.Context, option: click.Parameter, text: str | None) -> Any:
-    numbers = _numbers(context, option, text)
-    if numbers is not None and len(numbers) != 1:
-        raise click.BadParameter(f"'{text}' is not one number", context, option)
-    return None if numbers is None else numbers[0]
 
 
 def _shapes(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Any:
@@ -66,47 +31,6 @@ def _shapes(context: click.Context, option: click.Parameter, texts: tuple[str, .
     return found
 
 
-def _picture_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What becomes of a picture: (pixel * scale - mean) / std."""
-    for option in reversed(
-        (
-            click.option("--size", callback=_size, metavar="HxW", help="What the model takes."),
-            click.option(
-                "--resize",
-                callback=_size,
-                metavar="HxW",
-                help="Resize to this first, then cut --size from the middle; else resize to "
-                "--size.",
-            ),
-            click.option(
-                "--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="Order of colours."
-            ),
-            click.option(
-                "--scale",
-                "--rescale",
-                callback=_factor,
-                metavar="NUMBER",
-                help="Factor on a pixel from 0 to 255, for instance 1/255.",
-            ),
-            click.option(
-                "--mean",
-                callback=_numbers,
-                metavar="M[,M,M]",
-                help="Subtracted after scaling; one number or one per channel.",
-            ),
-            click.option(
-                "--std",
-                callback=_numbers,
-                metavar="S[,S,S]",
-                help="Divided by after that; one number or one per channel.",
-            ),
-            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), help="Order of axes."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
@@ -117,7 +41,7 @@ def _picture_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--target", default="host", show_default=True, metavar="NAME", help="The device.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; else MODEL.TARGET.")
-@_picture_options
+@picture_options
 @click.option(
     "--shape",
     "shapes",
@@ -189,18 +113,13 @@ def quantize(model: Path, data: Path, target: str, out: Path | None, **options: 
 
     if options.pop("plain"):
         options["methods"] = ()
-    keys = ("scale", "mean", "std", "layout")
-    preprocessing = {key: options.pop(key) for key in keys}
-    size, resize, channels = (options.pop(key) for key in ("size", "resize", "channels"))
-    preprocessing["color"] = "grey" if channels == "gray" else channels
-    preprocessing["resize"] = resize or size
-    preprocessing["center_crop"] = size if resize else None
+    preprocessing = taken_preprocessing(options)
     run = edgedistill.quantize(
         model,
         data,
         target,
         out=out,
-        preprocessing={key: value for key, value in preprocessing.items() if value is not None},
+        preprocessing=preprocessing,
         progress=progress(),
         **options,
     )

@@ -6,6 +6,7 @@ import click
 
 from edgedistill.cli.baseline import baseline
 from edgedistill.cli.benchmark import benchmark
+from edgedistill.cli.compare import compare
 from edgedistill.cli.compress import compress
 from edgedistill.cli.doctor import doctor
 from edgedistill.cli.estimate import estimate
@@ -33,6 +34,7 @@ COMMANDS = (
     benchmark,
     estimate,
     doctor,
+    compare,
     gate,
     baseline,
     verify,

@@ -12,6 +12,7 @@ KINDS = (
     "quantize-report",
     "estimate",
     "diagnosis",
+    "comparison",
     "baseline",
     "device-report",
     "manifest",

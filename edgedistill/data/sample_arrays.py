@@ -12,7 +12,7 @@ from edgedistill.data.stored_arrays import StoredArray, require_small, stored_ar
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edgedistill.core.quantized import ModelInput
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _SampleFile:
+class SampleFile:
     """One file: an array for each input of the model."""
 
     arrays: Mapping[str, StoredArray]
@@ -33,23 +33,34 @@ class _SampleFile:
 class SampleArrays:
     """Samples in .npy files (one input) or .npz files (an array for each input)."""
 
-    files: tuple[_SampleFile, ...]
+    files: tuple[SampleFile, ...]
     inputs: tuple[ModelInput, ...]
 
     @classmethod
-    def open(cls, files: Sequence[Path], inputs: tuple[ModelInput, ...]) -> SampleArrays:
+    def open(
+        cls,
+        files: Sequence[Path],
+        inputs: tuple[ModelInput, ...],
+        *,
+        besides: Collection[str] = (),
+    ) -> SampleArrays:
         """Reads the heads of the files.
 
         An array has the model's axes, the first for samples, or those of one sample.
 
+        Args:
+            files: Each with an array for each input.
+            inputs: What the model takes.
+            besides: Names of arrays of a .npz that are no input and are left alone.
+
         Raises:
             InputError: With every file that does not hold what the model takes.
         """
-        opened: list[_SampleFile] = []
+        opened: list[SampleFile] = []
         faults: list[Fault] = []
         for file in files:
             try:
-                opened.append(_open(file, inputs))
+                opened.append(_open(file, inputs, besides))
             except InputError as error:
                 faults += error.faults
         first = opened[0] if opened else None
@@ -115,8 +126,8 @@ class SampleArrays:
         return {name: np.stack([sample[name] for sample in samples]) for name in self.names}
 
 
-def _open(file: Path, inputs: tuple[ModelInput, ...]) -> _SampleFile:
-    stored = stored_arrays(file)
+def _open(file: Path, inputs: tuple[ModelInput, ...], besides: Collection[str]) -> SampleFile:
+    stored = {name: one for name, one in stored_arrays(file).items() if name not in besides}
     wanted = [one.name for one in inputs]
     if len(wanted) == len(stored) == 1:
         arrays = {wanted[0]: next(iter(stored.values()))}
@@ -145,7 +156,7 @@ def _open(file: Path, inputs: tuple[ModelInput, ...]) -> _SampleFile:
         raise InputError(
             Fault(file=file, given=given, problem="its arrays differ in length", remedy=remedy)
         )
-    made = _SampleFile(arrays, lengths.pop(), single=singles == {True})
+    made = SampleFile(arrays, lengths.pop(), single=singles == {True})
     for name, array in arrays.items():
         require_small(_sample_shape(made, name), array.dtype, file)
     return made
@@ -175,7 +186,7 @@ def _form_faults(file: Path, one: ModelInput, array: StoredArray, inputs: int) -
         )
 
 
-def _shape_faults(file: Path, one: _SampleFile, first: _SampleFile) -> list[Fault]:
+def _shape_faults(file: Path, one: SampleFile, first: SampleFile) -> list[Fault]:
     return [
         Fault(
             file=file,
@@ -189,7 +200,7 @@ def _shape_faults(file: Path, one: _SampleFile, first: _SampleFile) -> list[Faul
     ]
 
 
-def _sample_shape(file: _SampleFile, name: str) -> tuple[int, ...]:
+def _sample_shape(file: SampleFile, name: str) -> tuple[int, ...]:
     shape = file.arrays[name].shape
     return shape if file.single else shape[1:]
 

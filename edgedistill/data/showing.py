@@ -55,6 +55,17 @@ def show_sample(dataset: Dataset, split_name: SplitName, index: int) -> Content 
     split = _split(dataset, split_name)
     if not 0 <= index < len(split):
         raise IndexError(f"there is no sample {index}: {split_name} has {len(split)}")
+    return show(split, index)
+
+
+def show(split: Split, index: int) -> Content | None:
+    """One sample of a split, as `show_sample`.
+
+    Raises:
+        IndexError: If the split has no such sample.
+    """
+    if not 0 <= index < len(split):
+        raise IndexError(f"there is no sample {index}: there are {len(split)}")
     if split.texts is not None:
         return _text(split.texts[index])
     shown = (_show(raw, index, split.preprocessing) for _, raw in _by_dimensions(split))

@@ -221,7 +221,7 @@ def draw(
     )
     if found.kind == "pictures":
         drawn = _different(drawn, found.files)
-        _require_pictures([found.files[place] for place in drawn])
+        require_pictures([found.files[place] for place in drawn])
     many = min(calibration, max(1, len(drawn) // 2))
     return Unlabelled(
         found=found,
@@ -259,8 +259,12 @@ def _different(places: np.ndarray, files: Sequence[Path]) -> np.ndarray:
     return np.array(kept, dtype=np.int64)
 
 
-def _require_pictures(files: Sequence[Path]) -> None:
-    """Refuses what is no picture by its head, and pictures that would fill the memory."""
+def require_pictures(files: Sequence[Path]) -> None:
+    """Refuses what is no picture by its head, and pictures that would fill the memory.
+
+    Raises:
+        InputError: With a fault for each, up to twenty.
+    """
     faults = []
     for file in files:
         try:

@@ -15,6 +15,7 @@ from edgedistill.tasks.classification import (
     drops_at_once,
     flips,
     label_loss,
+    share,
     worst_class,
     worst_group,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "flips",
     "label_loss",
     "paired_wald_interval",
+    "share",
     "wilson_interval",
     "worst_class",
     "worst_group",
