@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from edgedistill.app.optimizing import try_bounded
 from edgedistill.core.quantized import ModelInput
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import onnx
-
 MODEL_FILE = "model.onnx"
 """What the one file with all weights inside is called."""
 
 
 @dataclass(frozen=True)
 class ForeignModel:
-    """What a file is."""
+    """What a file says of itself; nothing has run it yet."""
 
     file: Path
     """As it was given."""
@@ -37,29 +36,43 @@ class ForeignModel:
     sha256: str
     """Of the file and of those beside it that hold its weights."""
     inputs: tuple[ModelInput, ...]
-    """In the order in which onnxruntime takes them."""
-    outputs: tuple[tuple[np.dtype, tuple[int | None, ...]], ...]
-    """Type and shape of each, None where an axis is open."""
+    """In the order of the graph."""
 
 
 def read_foreign(file: Path, scratch: Path) -> ForeignModel:
-    """Reads an ONNX file and opens it, first in a process of its own with bounds.
+    """Reads an ONNX file by our own code alone; `require_runs` is the next to ask.
 
     Args:
         file: The ONNX file; weights beside it are read from its own folder only.
         scratch: An empty folder, where the model is written as one file, `MODEL_FILE`.
 
     Raises:
-        InputError: If it cannot be read or loaded.
+        InputError: If it cannot be read.
     """
     model, content, sha256 = read_whole(file)
-    return open_foreign(file, model, content, sha256, scratch=scratch)
+    whole = scratch / MODEL_FILE
+    whole.write_bytes(content)
+    held = {tensor.name for tensor in model.graph.initializer}
+    inputs = (_declared(entry) for entry in model.graph.input if entry.name not in held)
+    return ForeignModel(file, whole, model, sha256, tuple(inputs))
 
 
-def open_foreign(
-    file: Path, model: onnx.ModelProto, content: bytes, sha256: str, *, scratch: Path
-) -> ForeignModel:
-    """Opens what `read_whole` gave, as `read_foreign` does.
+@dataclass(frozen=True)
+class Doors:
+    """What onnxruntime says that a model takes and gives."""
+
+    inputs: tuple[ModelInput, ...]
+    outputs: tuple[tuple[np.dtype, tuple[int | None, ...]], ...]
+    """Type and shape of each, None where an axis is open."""
+
+
+def open_foreign(file: Path, content: bytes, scratch: Path) -> Doors:
+    """Opens a model, first in a process of its own with bounds.
+
+    Args:
+        file: For errors.
+        content: The model with all its weights inside.
+        scratch: An empty folder, where it is written, `MODEL_FILE`.
 
     Raises:
         InputError: If it cannot be loaded.
@@ -71,11 +84,7 @@ def open_foreign(
         problem, remedy = "onnxruntime cannot load it", "Export it again"
         raise InputError(Fault(file=file, given=said, problem=problem, remedy=remedy))
     session = open_session(whole, threads=1)
-    return ForeignModel(
-        file=file,
-        whole=whole,
-        model=model,
-        sha256=sha256,
+    return Doors(
         inputs=tuple(_input(entry) for entry in session.get_inputs()),
         outputs=tuple(
             (_dtype(entry.type), tuple(_axes(entry.shape))) for entry in session.get_outputs()
@@ -140,6 +149,15 @@ def single_sample_faults(file: Path, inputs: tuple[ModelInput, ...]) -> Iterator
             continue
         given = one.written() if one.shape and one.dtype != "object" else None
         yield Fault(file=file, field=one.name, given=given, problem=problem, remedy=remedy)
+
+
+def _declared(entry: onnx.ValueInfoProto) -> ModelInput:
+    """What the graph says of an input; object for what is no tensor of numbers."""
+    tensor = entry.type.tensor_type
+    names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
+    axes = tuple(axis.dim_value if axis.dim_value > 0 else None for axis in tensor.shape.dim)
+    kind = names.get(tensor.elem_type, "undefined")
+    return ModelInput(name=entry.name, dtype=_dtype(f"tensor({kind})").name, shape=axes)
 
 
 def _input(entry: object) -> ModelInput:

@@ -71,7 +71,7 @@ def read_model(
     model, content, sha256 = read_whole(file)
     if runtime.int8 is not None:
         require_quantizable(model, runtime.int8, file)
-    found = open_foreign(file, model, content, sha256, scratch=scratch)
+    found = open_foreign(file, content, scratch)
     inputs = found.inputs
     faults = [*_limit_faults(model, file, runtime, profile), *_shape_faults(file, inputs, shapes)]
     if faults:

@@ -59,10 +59,10 @@ class Pair:
 
     def for_second(self, sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A sample of the first under the second's names and in its types."""
-        types = {one.name: one.dtype for one in self.second.inputs}
+        back = {other: name for name, other in self.names.items()}
         return {
-            self.names[name]: values.astype(types[self.names[name]], copy=False)
-            for name, values in sample.items()
+            one.name: sample[back[one.name]].astype(one.dtype, copy=False)
+            for one in self.second.inputs
         }
 
     def ask(self, samples: ReadySamples, *, threads: int, progress: Progress) -> Asked:

@@ -342,6 +342,7 @@ COMMANDS: dict[str, list[str]] = {
     "estimate": ["--target", TARGET],
     "benchmark": [],
     "quantize": ["--data", "samples", "--target", "host", "--out", "out"],
+    "compare": ["sound.onnx", "--data", "samples", "--out", "out"],
 }
 
 
@@ -353,6 +354,7 @@ def test_a_hostile_file_is_refused_with_its_name_and_why(
     path = written(name, tmp_path)
     (tmp_path / "samples").mkdir(exist_ok=True)
     np.save(tmp_path / "samples" / "one.npy", np.ones((CHANNELS, 8, 8), np.float32))
+    (tmp_path / "sound.onnx").write_bytes(float_network().SerializeToString())
     monkeypatch.chdir(tmp_path)
     ended = CliRunner().invoke(root, [command, str(path), *COMMANDS[command]])
     assert isinstance(ended.exception, InputError)
