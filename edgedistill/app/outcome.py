@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.app.budgets import read_budgets, under_budgets
 from edgedistill.app.gate_inputs import GateInputs, with_inputs
 from edgedistill.core.figures import figures_of
 from edgedistill.core.figures_file import read_figures
-from edgedistill.core.verdict import Outcome, worst
+from edgedistill.core.verdict import CONFIDENCE, Outcome, worst
 from edgedistill.errors import Fault, InputError
 from edgedistill.gate.case import Case
-from edgedistill.gate.judge import CONFIDENCE, judge_all
+from edgedistill.gate.judge import judge_all
 from edgedistill.store import file_sha256, text_sha256
 
 if TYPE_CHECKING:
@@ -94,24 +95,30 @@ class GateResult:
 
 def judge(
     *paths: str | Path,
+    budgets: str | Path | None = None,
     inputs: GateInputs | None = None,
     progress: Progress | None = None,
 ) -> GateResult:
-    """Judges finished runs, or single reports, against the budgets they carry.
+    """Judges finished runs, or single reports, against the budgets they carry or those of a file.
 
-    A run that is not complete, or a model that is not the one its report is about, is UNJUDGED;
-    the rest is judged all the same.
+    All checks hold together at the confidence of the budgets file, else at 95 %. A run that is not
+    complete, or a model that is not the one its report is about, is UNJUDGED; the rest is judged
+    all the same.
 
     Args:
         paths: Run folders or report files.
+        budgets: A budgets file, whose limits take the place of the reports' own. A target that only
+            one of the two knows is UNJUDGED.
         inputs: Baselines, and what was measured where the devices are.
         progress: Where it tells how far it is while a baseline is run again; None for nobody.
 
     Raises:
         InputError: If there is no report at a path, or something given cannot be read.
     """
+    asked = None if budgets is None else read_budgets(budgets)
     cases: list[Case] = []
     doubts: list[str] = []
+    told: list[str] = []
     for path in map(Path, paths):
         for file in _report_files(path, doubts):
             figures = read_figures(file)
@@ -120,10 +127,17 @@ def judge(
                 cases.append(Case(figures=figures, bounds=figures.bounds, file=str(file)))
             else:
                 doubts.append(doubt)
+                told.append(figures.target)
+    confidence, known = CONFIDENCE, tuple(cases)
+    if asked is not None and budgets is not None:
+        confidence = asked.confidence
+        known, missing = under_budgets(known, asked, file=budgets, told=told)
+        doubts += missing
     known, unused = with_inputs(
-        cases, inputs or GateInputs(), confidence=CONFIDENCE, progress=progress
+        known, inputs or GateInputs(), confidence=confidence, progress=progress
     )
-    return GateResult(judge_all(known), (*doubts, *unused))
+    verdicts = judge_all(known, confidence=confidence)
+    return GateResult(verdicts, (*doubts, *unused), confidence)
 
 
 def waterfall_file(name: str, student: str | None) -> str:

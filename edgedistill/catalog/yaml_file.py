@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from edgedistill.core.strict import Strict
 from edgedistill.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Document = TypeVar("Document", bound=Strict)
+    from edgedistill.core.strict import Strict
+
+Document = TypeVar("Document", bound="Strict")
 """A kind of document."""
 
 MAX_VALUES = 100_000

@@ -13,6 +13,11 @@ from edgedistill.errors import InputError
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
+    "--budgets",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A YAML file with the limits of every target, in place of those that the reports carry.",
+)
+@click.option(
     "--baseline",
     "baselines",
     multiple=True,
@@ -67,6 +72,7 @@ def gate(  # noqa: PLR0913  # one for each option
     context: click.Context,
     runs: tuple[Path, ...],
     *,
+    budgets: Path | None,
     baselines: tuple[Path, ...],
     baseline_models: tuple[Path, ...],
     device_reports: tuple[Path, ...],
@@ -79,8 +85,9 @@ def gate(  # noqa: PLR0913  # one for each option
     """Judge finished RUNS (run folders or report.json files) against their budgets.
 
     PASS only if the whole interval is inside the budget (exit 0), FAIL only if it is wholly
-    outside (exit 1), else UNJUDGED (exit 3), with what would settle it. A limit on latency against
-    a baseline runs the baseline's model again beside the new one. The files are written whatever
+    outside (exit 1), else UNJUDGED (exit 3), with what would settle it. All checks hold together at
+    95 % confidence, or that of the budgets file. A limit on latency against a baseline runs the
+    baseline's model again beside the new one. The files are written whatever
     the outcome, also where the input is refused (exit 2).
     """
     import edgedistill
@@ -102,7 +109,7 @@ def gate(  # noqa: PLR0913  # one for each option
 
         shown = progress()
     try:
-        result = edgedistill.judge(*runs, inputs=inputs, progress=shown)
+        result = edgedistill.judge(*runs, budgets=budgets, inputs=inputs, progress=shown)
     except InputError as error:
         if junit or json_file or github:
             click.echo(tell(error))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from edgedistill.core.figure import Figure  # noqa: TC001  # pydantic reads the annotations
-from edgedistill.core.verdict import Outcome  # noqa: TC001
+from edgedistill.core.verdict import CONFIDENCE, Outcome
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False, "use_attribute_docstrings": True}
 """For pydantic, which prints the schema; writing a document does without it, to start quickly."""
@@ -76,7 +76,7 @@ class GateDocument:
     """What the shell saw: 0 PASS, 1 FAIL, 2 bad input, 3 UNJUDGED."""
     warnings: int = 0
     """How many checks could not be judged and only warned."""
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
     """That all checks on measurements hold at once; a figure's own is what it was judged at."""
     targets: tuple[TargetRecord, ...]
     """The verdicts, in the order in which the reports were given."""

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from edgedistill.core.figure import Figure
 
 
+CONFIDENCE = 0.95
+"""Of a whole gate, unless its budgets file says otherwise."""
+
+
 class Outcome(StrEnum):
     """PASS: inside for sure. FAIL: outside for sure. UNJUDGED: could not be told."""
 
@@ -68,9 +72,9 @@ class Verdict:
     run: str
     target: str
     checks: tuple[Check, ...]
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
     """That all checks of the gate hold at once."""
-    each: float = 0.95
+    each: float = CONFIDENCE
     """That each check on measurements holds, so that all do (Bonferroni)."""
     file: str | None = None
     """The report that was judged; absent where it was not read from a file."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from edgedistill.core.figure import Figure
 from edgedistill.core.figures import Figures, figures_of, reference_of
 from edgedistill.core.limits import EVERY, Bounds
-from edgedistill.core.verdict import Check, Outcome, Verdict
+from edgedistill.core.verdict import CONFIDENCE, Check, Outcome, Verdict
 from edgedistill.gate.case import Case
 from edgedistill.gate.finding import estimated, own_figure
 from edgedistill.gate.limits import PROVE
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.limits import Limit
     from edgedistill.core.report import Report
-
-CONFIDENCE = 0.95
-"""Of a whole gate, unless its budgets file says otherwise."""
 
 
 def judge(
