@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.app.asked_teacher import asked_notes
+from edgedistill.app.library_licences import library_licences
 from edgedistill.app.manifest import manifest_of, recipe_file, step_files
 from edgedistill.app.model_facts import model_facts
 from edgedistill.app.outcome import REPORT_FILE, TARGETS_FOLDER, waterfall_file
@@ -19,6 +20,7 @@ from edgedistill.render.markdown import report_markdown
 from edgedistill.render.page.index import INDEX_FILE, index_page
 from edgedistill.render.page.page import PAGE_FILE, report_page
 from edgedistill.render.pareto import PARETO_FILE, pareto_svg
+from edgedistill.store import file_sha256
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ def publish(  # what a run knows, all but two by keyword
         recipe: The resolved recipe.
         given: The files that the recipe names.
     """
+    from edgedistill.render.bom import BILL_FILE, Ingredients, bill_of_materials
+
     shipped = _put_models(shelf, report, road.targets[report.target], finished)
     dataset = open_dataset(finished.folder(road.data))
     for file in dataset.companions:
@@ -100,7 +104,15 @@ def publish(  # what a run knows, all but two by keyword
     shelf.put("report.md", report_markdown(report, verdict).encode(), "document")
     shelf.put(PAGE_FILE, report_page(report, verdict).encode(), "document")
     facts = model_facts(report, recipe, dataset, shipped)
-    shelf.put(CARD_FILE, model_card(report, verdict, facts).encode(), "document")
+    card = shelf.put(CARD_FILE, model_card(report, verdict, facts).encode(), "document")
+    ingredients = Ingredients(
+        facts=facts,
+        given=given,
+        licences=library_licences(report.provenance.versions),
+        card_sha256=file_sha256(card),
+    )
+    bill = bill_of_materials(report, ingredients)
+    shelf.put(BILL_FILE, bill.encode(), "bill-of-materials")
     last = report_text(report).encode()
     steps = [step for step in road.plan.steps if report.target in step.targets]
     inputs = [recipe_file(shelf.run), *step_files(shelf.run, steps, finished)]

@@ -14,14 +14,15 @@ from edgedistill.render import figures
 from edgedistill.render.card_metadata import metadata
 from edgedistill.render.card_program import packages, program
 from edgedistill.render.escaping import table, told
+from edgedistill.render.model_quantities import model_quantities
 from edgedistill.render.wording import condition_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from edgedistill.core.evidence import Quantity
     from edgedistill.core.model_facts import ModelFacts, Tensor
-    from edgedistill.core.report import Report, Row
+    from edgedistill.core.report import Report
     from edgedistill.core.verdict import Verdict
 
 CARD_FILE = "model-card.md"
@@ -98,42 +99,20 @@ def _making(report: Report, facts: ModelFacts) -> list[str]:
 
 
 def _figures(report: Report) -> list[str]:
-    own, teacher = _quantities(report.shipped()), _quantities(report.rows[0])
-    rows = [
-        (name, form(figure), form(teacher[name][0]), figures.evidence(figure), _samples(figure))
-        for name, (figure, form) in own.items()
-        if figure is not None
-    ]
-    methods = [
-        f"{name}: {told(figure.method)}{_confidence(figure)}."
-        for name, (figure, _) in own.items()
-        if figure is not None
-    ]
+    pairs = zip(model_quantities(report.shipped()), model_quantities(report.rows[0]), strict=True)
+    rows, methods = [], []
+    for own, teacher in pairs:
+        figure = own.figure
+        if figure is not None:
+            values = (own.form(figure), own.form(teacher.figure))
+            rows.append((own.title, *values, figures.evidence(figure), _samples(figure)))
+            methods.append(f"{own.title}: {told(figure.method)}{_confidence(figure)}.")
     return [
         "## Figures",
         "Each with its interval where it is not exact, and with how it was got.",
         table(("Figure", "This model", "Teacher", "Evidence", "Observations"), rows),
         _bullets(methods),
     ]
-
-
-def _quantities(row: Row) -> dict[str, tuple[Quantity | None, Callable[[Quantity | None], str]]]:
-    """Every figure of a model that a card tells, and how it is written."""
-    latency = row.latency
-    p50_ms, p95_ms = (latency.p50_ms, latency.p95_ms) if latency else (None, None)
-    return {
-        "Accuracy on validation": (row.accuracy, figures.accuracy),
-        "Accuracy on test": (row.test_accuracy, figures.accuracy),
-        "Accuracy lost against the teacher": (row.accuracy_drop, figures.points),
-        "Answers as the teacher does": (row.agreement, figures.accuracy),
-        "Median latency": (p50_ms, figures.milliseconds),
-        "95th percentile of latency": (p95_ms, figures.milliseconds),
-        "Peak memory": (row.peak_memory_mb, figures.megabytes),
-        "Energy of one inference": (row.energy_mj, figures.millijoules),
-        "Size of the file": (row.size_mb, figures.megabytes),
-        "Multiply-accumulates": (row.macs, figures.count),
-        "Parameters": (row.parameters, figures.count),
-    }
 
 
 def _confidence(figure: Quantity) -> str:

@@ -201,6 +201,7 @@ def test_a_list_of_one_is_as_one_alone(run: CompressionRun, tmp_path: Path) -> N
         "model.onnx",
         "teacher.onnx",
         "distilled.onnx",
+        "bom.cdx.json",
         "manifest.json",
         "model-card.md",
         "report.html",
