@@ -197,6 +197,37 @@ def test_the_action_takes_several_reports_a_line_each(github: GitHub) -> None:
     assert [suite.get("name") for suite in suites] == ["host", "raspberry-pi-4"]
 
 
+WARNED = """
+schema_version: 1
+targets:
+  host:
+    max_size_ratio: 1.0
+    max_energy_mj: {limit: 5 mJ, on_unjudged: warn}
+"""
+
+
+def write_budgets_and_baseline(folder: Path) -> None:
+    write_report(folder / "run", BUDGETS["FAIL"])  # whose own budget no longer counts
+    write_report(folder / "before", BUDGETS["PASS"])
+    (folder / "budgets.yaml").write_text(WARNED, encoding="utf-8")
+
+
+def test_the_action_takes_budgets_and_a_baseline_and_counts_warnings(github: GitHub) -> None:
+    write_budgets_and_baseline(github.folder)
+    ended = github.run(
+        "gate",
+        reports="run/report.json",
+        budgets="budgets.yaml",
+        baseline="before/report.json",
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert github.outputs == {"outcome": "PASS", "warnings": "1", "exit-code": "0"}
+    assert ended.stdout.startswith("::warning title=WARNING host%3A max_energy_mj::")
+    assert ended.stdout.splitlines()[-1] == "PASS with 1 warning"
+    assert results(github.folder / "edgedistill-gate.xml") == ["skipped"]
+    assert "PASS with 1 warning" in github.summary_file.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("reports", ["", "nowhere/*.json", "report.json"])
 def test_what_cannot_be_read_is_an_error_and_no_file_of_before_is_left(
     github: GitHub, reports: str
@@ -229,7 +260,7 @@ HOSTILE = ('"; touch pwned; "', "$(touch pwned)", "--help", "x' && touch pwned #
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_input_becomes_code_or_an_option(github: GitHub, value: str) -> None:
-    lists = ("reports", "budgets", "baseline", "device_reports")
+    lists = ("reports", "budgets", "baseline", "baseline_models", "device_reports", "on_device")
     ended = github.run("gate", **dict.fromkeys(lists, value))
     assert ended.returncode == 2, ended.stdout
     assert not (github.folder / "pwned").exists()
@@ -291,6 +322,19 @@ def test_the_gitlab_job_judges_and_leaves_its_artifacts(tmp_path: Path, outcome:
     assert JOB["artifacts"]["when"] == "always"
 
 
+def test_the_gitlab_job_takes_budgets_and_a_baseline(tmp_path: Path) -> None:
+    write_budgets_and_baseline(tmp_path)
+    ended = gitlab(
+        tmp_path,
+        EDGEDISTILL_REPORTS="run/report.json",
+        EDGEDISTILL_BUDGETS="budgets.yaml",
+        EDGEDISTILL_BASELINE="before/report.json",
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-1] == "PASS with 1 warning"
+    assert results(tmp_path / JOB["artifacts"]["reports"]["junit"]) == ["skipped"]
+
+
 @pytest.mark.parametrize("reports", ["", "nowhere"])
 def test_the_gitlab_job_without_reports_is_bad_input(tmp_path: Path, reports: str) -> None:
     (tmp_path / "edgedistill-gate.xml").write_text("a PASS of last week")
@@ -300,7 +344,7 @@ def test_the_gitlab_job_without_reports_is_bad_input(tmp_path: Path, reports: st
 
 
 def test_no_variable_of_the_gitlab_job_becomes_code(tmp_path: Path) -> None:
-    names = ("REPORTS", "BUDGETS", "BASELINE", "DEVICE_REPORTS")
+    names = ("REPORTS", "BUDGETS", "BASELINE", "BASELINE_MODELS", "DEVICE_REPORTS", "ON_DEVICE")
     hostile = {f"EDGEDISTILL_{name}": "$(touch pwned); touch pwned" for name in names}
     ended = gitlab(tmp_path, **hostile)
     assert ended.returncode == 2, ended.stdout
@@ -330,10 +374,10 @@ from edgedistill.app.rerun import Effort, Rivals, rerun
 from edgedistill.core.recipe import Benchmark
 from edgedistill.store import file_sha256
 model, baseline = map(Path, sys.argv[1:])
-effort = Effort(looks=(10,), plan=Benchmark(warmup_runs=1, rounds=10, runs_per_round=1))
+effort = Effort(looks=(1,), plan=Benchmark(warmup_runs=1, rounds=10, runs_per_round=1))
 pair = Rivals(target="host", runtime="cpu", threads=1, model=model, baseline=baseline,
     model_sha256=file_sha256(model), baseline_sha256=file_sha256(baseline))
-rerun(pair, {"latency_p50_ms": 3.0}, confidence=0.9, effort=effort).ratios["latency_p50_ms"]
+print(rerun(pair, {"latency_p50_ms": 3.0}, confidence=0.9, effort=effort))
 """
 
 
@@ -352,7 +396,7 @@ def distributions_loaded(program: str, *arguments: str, cwd: Path) -> set[str]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr[-2000:]
     homes = metadata.packages_distributions()
     modules = {name.partition(".")[0] for name in done.stderr.split()}
     found = {home for module in modules for home in homes.get(module, ())}
