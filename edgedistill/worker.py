@@ -8,6 +8,7 @@ A job is a JSON object; every action writes the file named by `result` (JSON):
 - `facts`: what this machine is.
 - `measure`: raw wall and processor times of `models`, interleaved in rounds.
 - `profile`: raw times of every operator of `models` by the runtime's profiler, in rounds, too.
+- `memory`: by how many bytes this process grows that loads one `model` and runs it.
 - `predict`: the outputs of one `model` for all `inputs`, into the npy file named by `outputs`.
 
 Progress goes to standard output, one JSON object a line: `{"progress": 3, "total": 30}`. What the
@@ -34,6 +35,10 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 MAX_BATCH = 64
 PROGRESS_INTERVAL_S = 0.2
+EMPTY_MODEL = bytes.fromhex(  # an ONNX file of one node, y = Relu(x)
+    "08083a330a0c0a0178120179220452656c751201655a0f0a0178120a0a080801"
+    "12040a020801620f0a0179120a0a08080112040a02080142040a00100d"
+)
 X86_FLAGS = (
     "sse4_1 avx avx2 fma f16c avx_vnni avx_vnni_int8 avx512f avx512bw avx512dq avx512vl "
     "avx512_vnni avx512_bf16 avx512_fp16 amx_tile amx_int8 amx_bf16"
@@ -490,6 +495,48 @@ def tensors(listed: List[Dict[str, List[int]]]) -> List[Dict[str, Any]]:
     return [{"type": kind, "shape": shape} for one in listed for kind, shape in one.items()]
 
 
+def status_bytes(status: str, key: str) -> int:
+    """A figure of /proc/self/status, which gives kilobytes."""
+    for line in status.splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise JobError("this system does not tell how much memory a process holds ({})".format(key))
+
+
+def memory(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """The most that this process holds beyond what it held before the model was loaded.
+
+    The runtime itself is there before: a model of one operator has run. What the model then holds,
+    while it is loaded or while it runs, is its own; later runs plan their memory otherwise than the
+    first, so there are several. One job measures one process: memory once freed is taken again.
+    """
+    import numpy as np
+
+    inputs, count = read_inputs(job)
+    Path("empty.onnx").write_bytes(EMPTY_MODEL)
+    empty = open_session("empty.onnx", job)
+    empty.run(None, {"x": np.ones(1, np.float32)})
+    feeds = single_feeds(inputs, count)
+    gc.collect()
+    process = Path("/proc/self")
+    try:
+        (process / "clear_refs").write_text("5")  # the peak begins anew at what is held now
+    except OSError as error:
+        text = "this system does not let a process forget its peak: {}"
+        raise JobError(text.format(error)) from error
+    before = status_bytes(read_text(process / "status") or "", "VmRSS")
+    session = open_session(job["model"], job)
+    check_inputs(session, job["model"], inputs)
+    for i in range(job["runs"]):
+        session.run(None, feeds[i % count])
+    peak = status_bytes(read_text(process / "status") or "", "VmHWM")
+    return {
+        "grown_bytes": peak - before,
+        "sha256": file_sha256(job["model"]),
+        "facts": machine_facts(),
+    }
+
+
 def predict(job: Mapping[str, Any]) -> Dict[str, Any]:
     """Writes the outputs [samples, classes] of one model as float32."""
     import numpy as np
@@ -521,7 +568,13 @@ def facts(job: Mapping[str, Any]) -> Dict[str, Any]:
     return machine_facts()
 
 
-ACTIONS = {"facts": facts, "measure": measure, "predict": predict, "profile": profile}
+ACTIONS = {
+    "facts": facts,
+    "measure": measure,
+    "memory": memory,
+    "predict": predict,
+    "profile": profile,
+}
 
 
 def hold_leash() -> None:

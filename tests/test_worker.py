@@ -368,3 +368,30 @@ def test_of_operators_inside_of_others_only_the_outer_ones_count() -> None:
     ]
     outer = [one["name"] for one in worker.outermost(written)]
     assert outer == ["first", "second", "loop", "last"]
+
+
+def test_memory_is_what_a_process_grows_by(tmp_path: Path) -> None:
+    """A network that multiplies with a matrix of 16 MB holds it at least once."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["input", "weight"], ["logits"])],
+        "large",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2**20])],
+        [numpy_helper.from_array(np.ones((4, 2**20), np.float32), "weight")],
+    )
+    opset = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "large.onnx")
+    write_linear(tmp_path / "small.onnx")
+    save_inputs(tmp_path, 2)
+    grown = {}
+    for name in ("large.onnx", "small.onnx"):
+        job = {"action": "memory", "model": name, "inputs": "inputs.npz", "runs": 3}
+        assert run(tmp_path, **job, **CPU).returncode == 0
+        grown[name] = result(tmp_path)["grown_bytes"]
+    assert 2**24 < grown["large.onnx"] - grown["small.onnx"] < 6 * 2**24
+
+
+def test_a_system_that_does_not_tell_its_memory_is_refused() -> None:
+    assert worker.status_bytes("VmPeak:\t 9 kB\nVmHWM:\t  12 kB\n", "VmHWM") == 12 * 1024
+    with pytest.raises(worker.JobError, match="does not tell how much memory"):
+        worker.status_bytes("", "VmHWM")

@@ -19,6 +19,7 @@ from edgedistill.app.trial import require_runnable
 from edgedistill.bench.instructions import instructions
 from edgedistill.bench.latency import latency
 from edgedistill.bench.measure import Candidate, Measuring
+from edgedistill.bench.memory import MeasuringMemory
 from edgedistill.bench.samples import read_samples
 from edgedistill.catalog.profiles import load
 from edgedistill.core.device_report import DeviceReport
@@ -29,6 +30,7 @@ from edgedistill.core.report import Latency
 from edgedistill.core.stage import SilentProgress, StageContext
 from edgedistill.core.strict import Strict
 from edgedistill.data import open_dataset, open_source
+from edgedistill.errors import DeviceError
 from edgedistill.render import figures as written
 from edgedistill.render.document import report_text
 from edgedistill.stages.export.contract import require_preprocessing
@@ -37,6 +39,7 @@ from edgedistill.store import write_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edgedistill.bench.samples import Samples
     from edgedistill.core.profile import Runtime, TargetProfile
     from edgedistill.core.stage import Progress
     from edgedistill.data import Dataset
@@ -55,6 +58,8 @@ class MeasuredModel(Strict):
     """On the validation split of the recipe's data; absent without a recipe."""
     instructions: Quantity | None = None
     """Instructions that one inference retires; absent where nobody counts them."""
+    peak_memory_mb: Quantity | None = None
+    """What one inference adds to the memory of a process (10^6 bytes); absent unless asked for."""
 
 
 class BenchmarkResult(Strict):
@@ -90,6 +95,7 @@ class BenchmarkResult(Strict):
             conditions=self.conditions,
             latency=first.latency,
             instructions=first.instructions,
+            peak_memory_mb=first.peak_memory_mb,
             relative=self.relative,
             versions=versions(),
         )
@@ -126,6 +132,7 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
     baseline: str | Path | None = None,
     baseline_model: str | Path | None = None,
     on_device: bool = False,
+    memory: bool = False,
     rounds: int = 30,
     runs_per_round: int = 10,
     seed: int = 0,
@@ -143,6 +150,7 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
         baseline_model: The baseline's ONNX file; None where it lies beside the baseline.
         on_device: Whether this machine is the device of a target that is not `host`; what the
             machine tells of itself must not say otherwise. An emulator is not the device.
+        memory: Whether to measure, in processes of their own, how much memory an inference adds.
         rounds: Interleaved rounds.
         runs_per_round: Timed runs of each model in a round.
         seed: Of the order of models and of synthetic inputs.
@@ -187,6 +195,7 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
                 ),
                 accuracy=_accuracy(file, dataset, profile, runtime, context),
                 instructions=instructions(samples, name, evidence=Evidence.MEASURED_ON_DEVICE),
+                peak_memory_mb=_memory(file, measuring, samples, context) if memory else None,
             )
             for name, file in zip(names, files, strict=True)
         )
@@ -222,6 +231,24 @@ def _inputs(model: Path, dataset: Dataset | None, seed: int) -> Mapping[str, np.
     return dataset.validation.batch(np.arange(min(_SAMPLES, len(dataset.validation))))
 
 
+def _memory(file: Path, like: Measuring, samples: Samples, context: StageContext) -> Quantity:
+    """Memory of one model, on the device, under the conditions of the latencies."""
+    folder = Path(tempfile.mkdtemp(dir=context.folder))
+    measured = MeasuringMemory(
+        model=file,
+        inputs=like.inputs,
+        transport=transport(),
+        device=like.device,
+        runtime=like.runtime,
+    ).run(StageContext(folder=folder, seed=context.seed, progress=context.progress))
+    if measured.conditions != samples.conditions:
+        raise DeviceError(
+            f"{like.device}: the conditions changed while measuring, from {samples.conditions} to "
+            f"{measured.conditions}. Measure again"
+        )
+    return measured.peak_mb()
+
+
 def _accuracy(
     model: Path,
     dataset: Dataset | None,
@@ -252,6 +279,8 @@ def _lines(model: MeasuredModel) -> list[str]:
     ]
     if taken.speedup is not None:
         lines.append(f"  speed against the first {written.factor(taken.speedup)}")
+    if model.peak_memory_mb is not None:
+        lines.append(f"  memory of one inference {written.megabytes(model.peak_memory_mb)}")
     if model.accuracy is not None:
         lines.append(f"  validation accuracy {written.accuracy(model.accuracy)}")
     return lines

@@ -27,6 +27,11 @@ import click
     help="This machine is the target's device; refused where the machine tells otherwise.",
 )
 @click.option(
+    "--memory",
+    is_flag=True,
+    help="Measure too how much memory an inference adds, in processes of their own.",
+)
+@click.option(
     "--baseline",
     type=click.Path(path_type=Path),
     help="Run this baseline's ONNX file beside MODEL, for limits against a baseline.",
@@ -50,6 +55,7 @@ def benchmark(  # noqa: PLR0913  # one for each option
     against: tuple[Path, ...],
     recipe: Path | None,
     on_device: bool,
+    memory: bool,
     baseline: Path | None,
     baseline_model: Path | None,
     rounds: int,
@@ -67,6 +73,7 @@ def benchmark(  # noqa: PLR0913  # one for each option
         against=against,
         recipe=recipe,
         on_device=on_device,
+        memory=memory,
         baseline=baseline,
         baseline_model=baseline_model,
         rounds=rounds,
