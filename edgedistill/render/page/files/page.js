@@ -6,10 +6,14 @@
   const options = { mode: "vega-lite", renderer: "svg", ast: true, actions: false, tooltip: { theme: "custom" } };
   for (const place of document.querySelectorAll(".plot[data-plot]")) {
     const words = place.innerHTML;
-    window.vegaEmbed(place, specs[place.dataset.plot], options).catch((error) => {
-      place.innerHTML = words;
-      console.error(error);
-    });
+    window.vegaEmbed(place, specs[place.dataset.plot], options).then(
+      // The place itself tells what is drawn; what Vega says of every mark only repeats it.
+      () => place.querySelector("svg").setAttribute("aria-hidden", "true"),
+      (error) => {
+        place.innerHTML = words;
+        console.error(error);
+      },
+    );
   }
 
   const names = new Intl.Collator("en", { numeric: true });

@@ -31,7 +31,7 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
     import altair as alt
 
     middle = (min(one.cost for one in networks) + max(one.cost for one in networks)) / 2
-    values = [_value(one, "right" if one.cost <= middle else "left") for one in networks]
+    values = [_value(one, cheap=one.cost <= middle) for one in networks]
     present = [step for step in _STEPS if any(one.row.step == step for one in networks)]
     across = alt.X(
         "cost:Q", title=_title(timed=timed), axis=_axis(timed=timed), scale=_scale(values)
@@ -73,26 +73,27 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
             color=colour.otherwise(alt.value(theme.FAINT)),
             tooltip=tooltip,
         ),
-        *_named(chart, across, up),
+        *(layer for value in values if value["ships"] for layer in _ring(value, across, up)),
     ]
     return theme.finished(alt.LayerChart(layer=layers), height=_HEIGHT_PX)
 
 
-def _named(chart: altair.Chart, across: altair.X, up: altair.Y) -> list[altair.Chart]:
+def _ring(value: dict[str, Any], across: altair.X, up: altair.Y) -> list[altair.Chart]:
     """A ring around what ships, and its name: below the stair where it is cheap, else above."""
-    ships = chart.transform_filter("datum.ships")
-    ring = ships.mark_point(size=420, color=theme.INK, filled=False, strokeWidth=1.5)
-    right = ships.transform_filter("datum.label_at == 'right'").mark_text(
-        align="left", dx=15, dy=15, fontSize=12, fontWeight=600, color=theme.INK
+    import altair as alt
+
+    chart = alt.Chart(theme.data([value]))
+    ring = chart.mark_point(size=420, color=theme.INK, filled=False, strokeWidth=1.5)
+    beside: dict[str, Any] = (
+        {"align": "left", "dx": 15, "dy": 15}
+        if value["cheap"]
+        else {"align": "right", "dx": -14, "dy": -14}
     )
-    left = ships.transform_filter("datum.label_at == 'left'").mark_text(
-        align="right", dx=-14, dy=-14, fontSize=12, fontWeight=600, color=theme.INK
-    )
-    texts = [text.encode(x=across, y=up, text="label:N") for text in (left, right)]
-    return [ring.encode(x=across, y=up), *texts]
+    name = chart.mark_text(fontSize=12, fontWeight=600, color=theme.INK, **beside)
+    return [ring.encode(x=across, y=up), name.encode(x=across, y=up, text="label:N")]
 
 
-def _value(one: Network, label_at: str) -> dict[str, Any]:
+def _value(one: Network, *, cheap: bool) -> dict[str, Any]:
     row = one.row
     p50 = row.latency.p50_ms if row.latency else None
     accuracy = theme.ends(row.accuracy, 100)
@@ -107,8 +108,8 @@ def _value(one: Network, label_at: str) -> dict[str, Any]:
         "cost_high": p50.high if p50 else one.cost,
         "on_front": "yes" if one.on_front else "no",
         "ships": one.ships,
-        "label": f"{one.name}, ships" if one.ships else "",
-        "label_at": label_at,
+        "label": f"{one.name}, ships",
+        "cheap": cheap,
         "told_accuracy": figures.accuracy(row.accuracy),
         "told_latency": figures.milliseconds(p50),
         "evidence": figures.evidence(p50),
