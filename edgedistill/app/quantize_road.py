@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing, AgreementJudge, FloatAnswers
-from edgedistill.app.attempt import Attempt
+from edgedistill.app.attempt import Attempt, Nothing
 from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.foreign_model import MODEL_FILE
 from edgedistill.app.given_model import Adopting
+from edgedistill.app.glance import GLANCE, why_not_worth
 from edgedistill.app.plan import Plan
 from edgedistill.app.reach import runs_here, transport
 from edgedistill.app.variants import variants
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from edgedistill.data.unlabelled import Unlabelled
 
 _MEASURED_SAMPLES = 8
+_DECIDING = ("app/attempt.py", "app/glance.py", "app/latencies.py", "bench")
+"""What says whether a candidate is made."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,15 @@ def lay_quantize_road(
     road = _Laying(plan, given, samples, profile, runtime, wishes)
     prepared, adopted = road.samples_step(), road.adopted()
     made = {variant.name: variant for variant in variants(runtime, wishes.quantize, learned=False)}
+    away = profile.transport == "none"
+    glance = None if away else road.glance(tuple(made.values()), prepared, adopted)
     candidates = {FLOAT: adopted}
     for name, variant in made.items():
-        candidates[name] = road.variant(variant, prepared, adopted)
+        seen = glance if variant.is_further else None
+        candidates[name] = road.variant(variant, prepared, adopted, glance=seen)
     agreement = road.agreement(prepared, candidates)
-    away = profile.transport == "none"
-    measurement = None if away else road.measurement(prepared, candidates)
+    measured = wishes.benchmark
+    measurement = None if away else road.measurement(prepared, candidates, measured, "latency")
     return QuantizeRoad(plan, prepared, candidates, made, agreement, measurement)
 
 
@@ -137,31 +143,67 @@ class _Laying:
             seeded=False,
         )
 
-    def variant(self, variant: Variant, samples: PlannedStep, model: PlannedStep) -> PlannedStep:
-        """A candidate beside the float model; where it cannot be made, its step says why."""
-        here = runs_here(self.profile, self.runtime)
-        asked = (self.given.agreement_kind, self.wishes.min_agreement)
+    def glance(
+        self, made: tuple[Variant, ...], samples: PlannedStep, model: PlannedStep
+    ) -> PlannedStep | None:
+        """How fast plain int8 is in each further scheme; None where there is no further one."""
+        plain_ones = {
+            one.name: self.variant(one, samples, model, plainly=True)
+            for one in made
+            if one.is_further
+        }
+        if not plain_ones:
+            return None
+        return self.measurement(samples, {FLOAT: model, **plain_ones}, GLANCE, "a first look")
 
-        def make(folders: Mapping[str, Path]) -> Attempt:
+    def variant(
+        self,
+        variant: Variant,
+        samples: PlannedStep,
+        model: PlannedStep,
+        *,
+        glance: PlannedStep | None = None,
+        plainly: bool = False,
+    ) -> PlannedStep:
+        """A candidate beside the float model; where it cannot be made, its step says why.
+
+        Args:
+            variant: Which candidate.
+            samples: The prepared samples.
+            model: The float model.
+            glance: A first look at the latencies, which may find that it is not worth making.
+            plainly: Makes it without a look at its accuracy.
+        """
+        here = runs_here(self.profile, self.runtime)
+        asked = None if plainly else (self.given.agreement_kind, self.wishes.min_agreement)
+
+        def make(folders: Mapping[str, Path]) -> Stage:
+            slow = why_not_worth(folders["glance"], variant.name) if glance else None
+            if slow is not None:
+                return Nothing(slow)
             data, float_model = open_ready(folders["samples"]), folders["model"] / MODEL_FILE
             answers = FloatAnswers(float_model, data.judging, self.wishes.threads)
-            judge = AgreementJudge(answers, *asked) if len(data.judging) else None
+            judge = AgreementJudge(answers, *asked) if asked and len(data.judging) else None
             return Attempt(self._stage(variant, float_model, data, judge), variant.name)
 
         settings = plain(self.wishes.quantize)
         del settings["candidates"]  # which others stand beside it changes nothing about it
         return self.plan.add(
             "quantize",
-            f"quantize: {variant.name}",
+            f"quantize: {variant.name}{', plain, for a first look' if plainly else ''}",
             config={
                 "quantize": settings,
                 "kind": variant.kind,
                 "scheme": None if variant.scheme is None else plain(variant.scheme),
                 "runs_here": here,
-                "agreement": list(asked),
+                "agreement": asked and list(asked),
             },
-            inputs={"samples": samples, "model": model},
-            code=("data", "cost", "stages/quantize", "app/attempt.py", *AGREEMENT_CODE),
+            inputs={
+                "samples": samples,
+                "model": model,
+                **({"glance": glance} if glance is not None else {}),
+            },
+            code=("data", "cost", "stages/quantize", *_DECIDING, *AGREEMENT_CODE),
             make=make,
             target=self.profile.name,
         )
@@ -200,10 +242,12 @@ class _Laying:
         )
 
     def measurement(
-        self, samples: PlannedStep, candidates: Mapping[str, PlannedStep]
+        self,
+        samples: PlannedStep,
+        candidates: Mapping[str, PlannedStep],
+        config: Benchmark,
+        what: str,
     ) -> PlannedStep:
-        config = self.wishes.benchmark
-
         def make(folders: Mapping[str, Path]) -> Measuring:
             ready = open_ready(folders["samples"])
             shown = ready.judging if len(ready.judging) else ready.calibration
@@ -219,7 +263,7 @@ class _Laying:
 
         return self.plan.add(
             "measure",
-            f"measure: latency on {self.profile.name}, {config.rounds} interleaved rounds",
+            f"measure: {what} on {self.profile.name}, {config.rounds} interleaved rounds",
             config={
                 "benchmark": plain(config),
                 "device": self.profile.name,

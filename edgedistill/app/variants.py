@@ -40,6 +40,11 @@ class Variant:
     tuned: bool = False
 
     @property
+    def is_further(self) -> bool:
+        """Whether it is static int8 in a scheme beside the profile's first."""
+        return self.kind == "static" and not self.required and not self.tuned
+
+    @property
     def step(self) -> Literal["fp16", "int8"]:
         """The step of the waterfall that it is."""
         return "fp16" if self.kind == "half" else "int8"
