@@ -6,6 +6,7 @@ is reviewed and undone. The bytes follow from the report alone.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from edgedistill.app.device_reports import (
 )
 from edgedistill.app.outcome import COMPLETE, REPORT_FILE, STATE_FILE, TARGETS_FOLDER, read_state
 from edgedistill.core.baseline import Baseline, BaselineChange, FigureChange
+from edgedistill.core.profile import NAME_PATTERN
 from edgedistill.errors import Fault, InputError
 from edgedistill.gate.limits import LIMITS
 from edgedistill.render.document import read_baseline, read_report, report_text
@@ -170,6 +172,15 @@ def _files(targets: Sequence[str], out: Path) -> list[Path]:
             given=", ".join(twice),
             problem="a target has one baseline, and these have several reports",
             remedy="Give one of them",
+        )
+        raise InputError(fault)
+    strange = [target for target in targets if not re.fullmatch(NAME_PATTERN, target)]
+    if strange:  # it becomes a file's name
+        fault = Fault(
+            field="target",
+            given=strange[0],
+            problem="is not the name of a target",
+            remedy="Give a report that compress wrote",
         )
         raise InputError(fault)
     if out.suffix != _SUFFIX:

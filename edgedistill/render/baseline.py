@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.render.columns import table
+from edgedistill.render.escaping import visible
 from edgedistill.render.figures import ABSENT
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ def baseline_page(changes: Sequence[BaselineChange], *, written: bool) -> str:
 
 def _one(change: BaselineChange, *, written: bool) -> str:
     new, old = change.new, change.old
+    file, target, run = map(visible, (change.file, new.target, new.run))
     if not change.changes:
-        return f"{change.file}: nothing changes ({new.target}, model {new.model_sha256[:12]})"
+        return f"{file}: nothing changes ({target}, model {new.model_sha256[:12]})"
     made = "made" if written else "to be made"
     changed = "changed" if written else "to be changed"
-    lines = [f"{change.file}: {made if old is None else changed} ({new.target}, run {new.run})"]
+    lines = [f"{file}: {made if old is None else changed} ({target}, run {run})"]
     was = "" if old is None else f", was {old.model_sha256[:12]}"
     same = old is not None and old.model_sha256 == new.model_sha256
     lines.append(f"model {new.model_sha256[:12]}{', the same' if same else was}")

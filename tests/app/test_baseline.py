@@ -171,6 +171,12 @@ def test_each_target_has_a_file_in_a_folder(write: Callable[..., Path], tmp_path
         update_baselines(both[1], out=tmp_path / "baselines" / "board.json")
 
 
+def test_a_target_that_is_a_path_writes_nothing(write: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not the name of a target"):
+        update_baselines(write("a", target="../../stray"), out=tmp_path / "baselines")
+    assert not (tmp_path / "baselines").exists()
+
+
 def test_a_run_that_is_not_whole_makes_no_baseline(
     write: Callable[..., Path], tmp_path: Path
 ) -> None:

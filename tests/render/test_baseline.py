@@ -79,3 +79,7 @@ def test_it_says_whether_anything_is_written() -> None:
     kept = baseline(model="b.onnx")
     assert "b.onnx is no longer named: remove it" in page(kept, baseline())
     assert "b.onnx beside it" in page(baseline(), kept)
+
+
+def test_names_that_steer_a_terminal_are_shown_without_what_steers() -> None:
+    assert "\x1b" not in page(None, baseline(run="a\x1b[2J", target="b\x1b[2J"))
