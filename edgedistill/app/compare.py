@@ -23,6 +23,7 @@ from edgedistill.core.stage import SilentProgress, StageContext
 from edgedistill.errors import Fault, InputError
 from edgedistill.render.comparison import comparison_markdown
 from edgedistill.render.document import report_text
+from edgedistill.render.page.comparison import comparison_html
 from edgedistill.store import write_file
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def compare(  # noqa: PLR0913  # the public call; all but the first three have d
             examples=examples,
             seed=seed,
         )
+    write_file(folder / PAGE_FILE, comparison_html(comparison).encode())
     write_file(folder / MARKDOWN_FILE, comparison_markdown(comparison).encode())
     write_file(folder / JSON_FILE, report_text(comparison).encode())
     return ComparisonRun(folder, comparison)

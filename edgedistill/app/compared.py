@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FEW = 100
 """Below this many samples intervals are told to be wide."""
-_SPLIT = "given samples"
+_SPLIT = "given"
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def compare(first: Path, second: Path, data: Path, **options: Any) -> None:
     picture is read from the models' metadata where it says so; else say it with --size,
     --channels, --scale, --mean, --std and --layout.
 
-    Writes compare.json and compare.md. A difference is no failure: the exit code is 0.
+    Writes compare.json, compare.md and compare.html. A difference is no failure: the exit code is
+    0.
     """
     import edgedistill
     from edgedistill.cli.console import progress

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.render import columns, figures
 from edgedistill.render.damage import damage_sections
-from edgedistill.render.escaping import table, told
+from edgedistill.render.escaping import table, told, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,12 +27,12 @@ def comparison_page(found: Comparison) -> str:
         f"{found.samples.compared} {found.samples.kind} on {found.target_title}",
         "",
         columns.table(
-            [_HEADS, *((_visible(one.name), *_cells(one)) for one in found.models)],
+            [_HEADS, *((visible(one.name), *_cells(one)) for one in found.models)],
             right=range(1, 6),
         ),
         "",
-        *(f"{what}: {figure}" for what, figure in _figures(found, _visible)),
-        *(f"Note: {_visible(note)}" for note in found.notes),
+        *(f"{what}: {figure}" for what, figure in _figures(found, visible)),
+        *(f"Note: {visible(note)}" for note in found.notes),
     ]
     return "\n".join(lines) + "\n"
 
@@ -112,8 +112,3 @@ def _rests_on(found: Comparison) -> Iterator[str]:
     for one in found.models:
         yield f"{told(one.name)}: SHA-256 {one.sha256}."
     yield from (told(note) for note in found.notes)
-
-
-def _visible(text: str) -> str:
-    """Text without the control characters that could steer a terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)

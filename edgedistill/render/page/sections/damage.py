@@ -34,9 +34,18 @@ if TYPE_CHECKING:
 
 def damage_section(report: Report) -> Section | None:
     """Everything that changed between the two networks; absent where nobody compared them."""
-    found = report.damage
-    if found is None:
+    if report.damage is None:
         return None
+    return section_of_damage(report.damage, "What compression damaged")
+
+
+def section_of_damage(found: Damage, title: str) -> Section:
+    """The same of any two networks.
+
+    Args:
+        found: The facts.
+        title: What stands above them.
+    """
     blocks: list[Block] = [
         Paragraph(
             f"{found.after} against {found.before} on {found.samples:,} samples of the "
@@ -48,7 +57,7 @@ def damage_section(report: Report) -> Section | None:
         *_parts("group", "groups", found.groups, found),
         *_examples(found),
     ]
-    return Section("damage", "What compression damaged", "Damage", tuple(blocks))
+    return Section("damage", title, "Damage", tuple(blocks))
 
 
 def _answers(found: Damage) -> Table:
