@@ -116,11 +116,24 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert loaded & NOT_FOR_HELP == set()
 
 
+# Loading strict documents alone takes longer than all the gate may take.
+NOT_FOR_GATE = HEAVY | {"pydantic", "rich", "scipy"}
+
+
 def test_gate_judges_without_torch_onnx_or_numpy(report: Path) -> None:
     code, loaded = start("gate", str(report))
     assert code == 0
-    # Loading strict documents alone takes longer than all the gate may take.
-    assert loaded & (NOT_FOR_HELP | {"scipy", "yaml"}) == set()
+    assert loaded & (NOT_FOR_GATE | {"yaml", "xml"}) == set()
+
+
+def test_gate_with_a_budgets_file_and_every_view_loads_yaml_and_xml_besides(report: Path) -> None:
+    budgets = report.with_name("budgets.yaml")
+    budgets.write_text("schema_version: 1\ntargets: {host: {max_size_mb: 1 MB}}\n")
+    views = ("--junit", str(report.with_name("j.xml")), "--json", str(report.with_name("j.json")))
+    code, loaded = start("gate", str(report), "--budgets", str(budgets), "--github", *views)
+    assert code == 0
+    assert {"yaml", "xml"} <= loaded
+    assert loaded & NOT_FOR_GATE == set()
 
 
 def test_the_product_can_be_imported_without_anything_heavy() -> None:
