@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "edgedistill"
 TARGETS = REPOSITORY / "targets"
-SUFFIXES = {".py", ".yaml", ".txt", ".md", ".typed"}
+SUFFIXES = {".py", ".yaml", ".txt", ".md", ".typed", ".j2", ".css", ".js"}
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -98,6 +98,7 @@ def test_it_holds_the_package_and_the_profiles_and_nothing_else(wheel: Path) -> 
         "examples/digits.yaml",
         "examples/mnist.yaml",
         "examples/template.yaml.txt",
+        "render/page/files/report.html.j2",
         "catalog/profiles/host.yaml",
         "catalog/profiles/raspberry-pi-5.yaml",
     ],
