@@ -57,7 +57,7 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
             ("on_front", "On the front"),
         )
     ]
-    reach = chart.mark_rule(color=theme.FAINT, opacity=0.55)
+    reach = chart.mark_rule(color=theme.MUTED, opacity=0.6)
     layers = [
         chart.transform_filter("datum.on_front == 'yes'")
         .mark_line(color=theme.ACCENT, interpolate="step-after", strokeDash=[5, 4], strokeWidth=1.5)
