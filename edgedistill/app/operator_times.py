@@ -81,7 +81,8 @@ def estimated_times(found: Estimate, network: str) -> OperatorTimes | None:
         OperatorTime(
             operators=title,
             count=len(group),
-            int8=sum(one.precision == "int8" for one in group),
+            # what turns numbers into int8 and back computes in float
+            int8=sum(one.precision == "int8" for one in group if title != "conversion"),
             time_ms=_part(sum(one.latency_ms for one in group), whole),
         )
         for title, group in groups.items()

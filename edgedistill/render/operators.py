@@ -22,8 +22,10 @@ def operator_sections(report: Report) -> list[str]:
     sections = ["## Where the time goes"]
     for one in report.operator_times:
         sections += _network(one)
-    methods = {time.time_ms.method for one in report.operator_times for time in one.classes[:1]}
-    return [*sections, *(f"Times of one inference. {told(text)}." for text in sorted(methods))]
+    of: dict[str, list[str]] = {}
+    for one in report.operator_times:
+        of.setdefault(one.classes[0].time_ms.method, []).append(told(one.network))
+    return [*sections, *(f"Of {' and '.join(names)}: {told(text)}." for text, names in of.items())]
 
 
 def _network(times: OperatorTimes) -> list[str]:

@@ -41,6 +41,9 @@ def test_where_the_device_is_away_the_estimate_is_shared_out(finished: Compressi
     assert together == pytest.approx(found.latency_ms.value)
     assert sum(one.count for one in times.classes) == len(found.operators)
     assert times.classes[0].time_ms.value == max(one.time_ms.value for one in times.classes)
+    int8 = {one.operators: one.int8 for one in times.classes}
+    assert int8["convolution"] > 0
+    assert int8.get("conversion", 0) == 0
     for one in times.classes:
         assert (one.time_ms.low, one.time_ms.high) == (0, found.latency_ms.high)
         assert one.time_ms.evidence == Evidence.ESTIMATED

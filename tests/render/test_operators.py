@@ -46,7 +46,7 @@ def test_each_network_shows_its_classes_with_share_interval_and_evidence(
     assert "| convolution | 9 | 8 | 1.5 ms (1.35 to 3) | 100% | measured-on-device |" in text
     assert "| data movement | 2 | 0 | 0 ms (0 to 0.001) | 0% | estimated |" in text
     assert "The slowest: &lt;script&gt; (QLinearConv, 0.25 ms)." in text
-    assert text.count("Times of one inference. Wilson 1927.") == 1
+    assert text.count("Of teacher and int8: Wilson 1927.") == 1
 
 
 def test_networks_that_take_no_time_have_no_share(make_report: Callable[..., Report]) -> None:
