@@ -156,7 +156,7 @@ def gates(model: Path, baseline: Path, limit: float, runs: int) -> dict[str, Any
         found.append(
             {
                 "outcome": str(check.outcome),
-                "ratio": [figure.low, figure.value, figure.high],
+                "ratio": [round(end, 4) for end in (figure.low, figure.value, figure.high)],
                 "starts": figure.samples,
                 "duration_s": round(perf_counter() - started, 1),
             }
@@ -170,7 +170,7 @@ def stored(twins: list[Path], limit: float, runs: int) -> dict[str, Any]:
     ratios = []
     for _ in range(runs):
         new, old = (edgedistill.benchmark(twin).models[0].latency.p50_ms.value for twin in twins)
-        ratios.append(new / old)
+        ratios.append(round(new / old, 4))
     return {"beyond_the_limit": sum(ratio > limit for ratio in ratios), "ratios": ratios}
 
 
@@ -182,7 +182,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=LIMIT)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    results: dict[str, Any] = {"limit": given.limit, "runs": given.runs, "load": []}
+    results: dict[str, Any] = {"limit": given.limit, "load": []}
     kept = True
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.networks:

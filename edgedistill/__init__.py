@@ -33,15 +33,19 @@ if TYPE_CHECKING:
     from edgedistill.app.quantize import QuantizeRun, quantize
     from edgedistill.app.resolve import read_recipe
     from edgedistill.app.verify import Verification, verify
+    from edgedistill.core.baseline import Baseline
     from edgedistill.core.budget import Budget
+    from edgedistill.core.device_report import DeviceReport
     from edgedistill.core.estimate import Estimate
     from edgedistill.core.findings import Diagnosis
     from edgedistill.core.preprocessing import Preprocessing
 
 __all__ = [
+    "Baseline",
     "Budget",
     "ComparisonRun",
     "CompressionRun",
+    "DeviceReport",
     "Diagnosis",
     "Estimate",
     "Estimates",
@@ -77,9 +81,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Baseline": "edgedistill.core.baseline",
     "Budget": "edgedistill.core.budget",
     "ComparisonRun": "edgedistill.app.compare",
     "CompressionRun": "edgedistill.app.outcome",
+    "DeviceReport": "edgedistill.core.device_report",
     "Diagnosis": "edgedistill.core.findings",
     "Estimate": "edgedistill.core.estimate",
     "Estimates": "edgedistill.app.estimate",
