@@ -37,6 +37,8 @@ class RelativeLatency(Strict):
         evidence = Evidence.COUNTED if same else Evidence.MEASURED_ON_DEVICE
         if any(figure.evidence is not evidence for figure in self.ratios.values()):
             raise ValueError(f"ratios of such files are {evidence}. Measure again")
+        if same and any((one.low, one.high) != (1.0, 1.0) for one in self.ratios.values()):
+            raise ValueError("the ratio of a file to itself is 1. Measure again")
         if same != (self.starts == 0) or same != (self.conditions is None):
             raise ValueError(
                 "starts and conditions belong to a measurement of two files. Measure again"
