@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("figure", "old", "new", "difference", "")
 LEGEND = "better and worse: the intervals lie apart; not apart: the figures may be equal."
+LATENCIES = (
+    "Latencies were taken at two times and prove no change: the gate runs both models side by side."
+)
 
 
 def baseline_page(changes: Sequence[BaselineChange], *, written: bool) -> str:
@@ -26,9 +29,15 @@ def baseline_page(changes: Sequence[BaselineChange], *, written: bool) -> str:
         written: Whether the files were written, or would only be.
     """
     parts = [_one(change, written=written) for change in changes]
-    compared = {figure.verdict for change in changes for figure in change.figures}
-    if compared & {"better", "worse", "not apart"}:
-        parts.append(LEGEND)
+    compared = [
+        figure.budget
+        for change in changes
+        for figure in change.figures
+        if figure.verdict in ("better", "worse", "not apart")
+    ]
+    if compared:
+        timed = any(budget.startswith("latency_") for budget in compared)
+        parts.append(f"{LEGEND} {LATENCIES}" if timed else LEGEND)
     return "\n\n".join(parts) + "\n"
 
 

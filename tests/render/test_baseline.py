@@ -64,6 +64,14 @@ def test_each_figure_stands_with_its_interval_and_how_much_it_differs() -> None:
     ]
 
 
+def test_latencies_of_two_times_are_not_called_proof() -> None:
+    size = figure("max_size_mb", "MB", counted(0.5, "x"), counted(0.6, "x"))
+    latency = figure("latency_p50_ms", "ms", quantity(4.0), quantity(2.0))
+    old = baseline(model_sha256=TEACHER)
+    assert "prove no change" in page(old, baseline(), size, latency)
+    assert "prove no change" not in page(old, baseline(), size)
+
+
 def test_latencies_under_other_conditions_are_called_incomparable() -> None:
     other = baseline(conditions=conditions(processor="another"))
     assert "not comparable" in page(other, baseline())
