@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from edgedistill.core.comparison import Comparison
     from edgedistill.core.preprocessing import Preprocessing
+    from edgedistill.core.recipe import Columns
     from edgedistill.core.stage import Progress
 
 JSON_FILE = "compare.json"
@@ -56,6 +57,7 @@ def compare(  # noqa: PLR0913  # the public call; all but the first three have d
     target: str | Path | TargetProfile = "host",
     out: str | Path | None = None,
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
+    columns: Columns | Mapping[str, Any] | None = None,
     labels: bool = True,
     class_names: str | Path | Sequence[str] | None = None,
     samples: int | None = None,
@@ -81,12 +83,14 @@ def compare(  # noqa: PLR0913  # the public call; all but the first three have d
             name, or by type and shape where there is one way only.
         data: A folder with a folder of pictures for each class; a folder of pictures; a .npz, a
             .npy or a folder of such with what the models take, where a .npz may hold `labels`
-            (class numbers, -1 for unknown) and `groups` beside it.
+            (class numbers, -1 for unknown) and `groups` beside it; or a CSV file of texts with
+            their classes.
         target: A profile's name, the path of a profile of your own, or a profile.
         out: Where to; SECOND.against.FIRST where absent. What an earlier comparison left there is
             replaced.
-        preprocessing: What becomes of a picture: a `Preprocessing`, or those of its keys that the
-            models' metadata does not declare or declares otherwise.
+        preprocessing: What becomes of a picture or a text: a `Preprocessing`, or those of its keys
+            that the models' metadata does not declare or declares otherwise.
+        columns: What the columns of a CSV file are called, as in a recipe.
         labels: Whether labels are used where there are some.
         class_names: The classes in the order of the models' outputs, or a text file with a class a
             line; where absent, as the models' metadata says, or the folders in alphabetical order.
@@ -115,7 +119,7 @@ def compare(  # noqa: PLR0913  # the public call; all but the first three have d
     with tempfile.TemporaryDirectory(prefix="edgedistill-") as temporary:
         scratch = _Scratch(Path(temporary))
         pair = _read_pair(files, scratch)
-        brought, origin = bring(pair, Path(data), preprocessing, labelled=labels)
+        brought, origin = bring(pair, Path(data), preprocessing, columns, labelled=labels)
         brought = labels_for(brought, read_names(class_names), files).draw(samples, seed)
         taken = ready(brought, pair.first.inputs, scratch.new(), threads=threads, progress=progress)
         sample = taken.batch(np.array([0]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgedistill.app.compared_texts import texts_for, token_inputs
 from edgedistill.app.given_preprocessing import (
     picture_preprocessing,
     require_picture_input,
@@ -28,11 +30,12 @@ from edgedistill.errors import Fault, InputError
 from edgedistill.stages.export.contract import read_class_names, read_preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from edgedistill.app.side_by_side import Pair
     from edgedistill.core.damage import Content
     from edgedistill.core.quantized import ModelInput
+    from edgedistill.core.recipe import Columns
     from edgedistill.core.stage import Progress
     from edgedistill.data.brought import Brought
     from edgedistill.data.ready import ReadySamples
@@ -42,6 +45,7 @@ def bring(
     pair: Pair,
     data: Path,
     given: Preprocessing | Mapping[str, Any] | None,
+    columns: Columns | Mapping[str, Any] | None,
     *,
     labelled: bool,
 ) -> tuple[Brought, Any]:
@@ -50,15 +54,27 @@ def bring(
     Args:
         pair: The models that take them.
         data: Where they lie.
-        given: What the caller declares of a picture.
+        given: What the caller declares of a picture or a text.
+        columns: What the columns of a CSV file are called.
         labelled: Whether labels are looked for.
 
     Raises:
         InputError: If there are none, or they are not what the models take.
     """
-    found = find_samples(data)
     whole = isinstance(given, Preprocessing)
     keys = plain(given) if isinstance(given, Preprocessing) else dict(given or {})
+    if data.suffix.lower() == ".csv":
+        return texts_for(pair.first, _declarer(pair), data, keys, columns, labelled=labelled)
+    if columns:
+        raise InputError(
+            Fault(
+                file=data,
+                given=str(columns),
+                problem="columns are named, and this is no CSV file",
+                remedy="Leave them out, or give a CSV file of texts",
+            )
+        )
+    found = find_samples(data)
     if found.kind == "arrays":
         if keys:
             raise InputError(
@@ -204,23 +220,50 @@ def ready(
     Raises:
         InputError: With all that is wrong with the samples.
     """
-    called = {one.name: one.name if brought.kind == "arrays" else INPUT for one in inputs}
+    called = _called(brought, inputs)
     with progress.track(f"Preparing {brought.source}", len(brought.taken)) as advance:
 
         def chunks() -> Iterator[dict[str, np.ndarray]]:
             for chunk in brought.samples.chunks(brought.taken, threads=threads):
                 advance(len(next(iter(chunk.values()))))
-                yield {name: chunk[given] for name, given in called.items()}
+                first = next(iter(chunk.values()))
+                yield {
+                    name: np.zeros_like(first) if given is None else chunk[given]
+                    for name, given in called.items()
+                }
 
         formats = brought.samples.formats()
+        form = next(iter(formats.values()))
         write_ready(
             folder,
             {"calibration": (0, ()), "judging": (len(brought.taken), chunks())},
-            {name: formats[given] for name, given in called.items()},
+            {name: form if given is None else formats[given] for name, given in called.items()},
             dtypes={one.name: one.dtype for one in inputs},
-            preprocessing=brought.preprocessing,
+            # of a text nothing is left to do when a batch is made
+            preprocessing=brought.preprocessing if brought.kind == "pictures" else None,
         )
     return open_ready(folder).judging
+
+
+def _called(brought: Brought, inputs: tuple[ModelInput, ...]) -> dict[str, str | None]:
+    """Each input of the first model to what the reader calls it, None for what is all 0."""
+    if brought.kind == "texts":
+        return token_inputs(inputs)
+    return {one.name: one.name if brought.kind == "arrays" else INPUT for one in inputs}
+
+
+@dataclass(frozen=True, eq=False)
+class _Texts(Sequence[str]):
+    """The texts that are taken, read where one is shown."""
+
+    brought: Brought
+
+    def __len__(self) -> int:
+        return len(self.brought.taken)
+
+    def __getitem__(self, place: Any) -> Any:
+        texts = self.brought.samples.texts(self.brought.taken[place : place + 1])
+        return "" if texts is None else next(iter(texts))
 
 
 def shown_split(brought: Brought, taken: ReadySamples) -> Callable[[int], Content | None]:
@@ -231,5 +274,6 @@ def shown_split(brought: Brought, taken: ReadySamples) -> Callable[[int], Conten
         groups=None,
         preprocessing=brought.preprocessing or Preprocessing(),
         augmentation=Augmentation(),
+        texts=_Texts(brought) if brought.kind == "texts" else None,
     )
     return partial(show, split)

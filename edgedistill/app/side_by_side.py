@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgedistill.app.trial import RUN_ERRORS
 from edgedistill.errors import Fault, InputError
 from edgedistill.stages.quantize.session import open_session
 from edgedistill.tasks.likeness import Likeness, agreement_kind
@@ -14,6 +15,8 @@ from edgedistill.tasks.likeness import Likeness, agreement_kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import onnxruntime
 
     from edgedistill.app.foreign_model import ForeignModel
     from edgedistill.core.quantized import AgreementKind
@@ -82,10 +85,8 @@ class Pair:
         with progress.track("Asking both models", len(samples)) as advance:
             for place in range(len(samples)):
                 sample = samples.batch(np.array([place]))
-                one = sessions[0].run(None, sample)
-                other = sessions[1].run(None, self.for_second(sample))
-                _require_finite(self.first.file, one, place)
-                _require_finite(self.second.file, other, place)
+                one = _answer(sessions[0], self.first.file, sample, place)
+                other = _answer(sessions[1], self.second.file, self.for_second(sample), place)
                 if likeness is None:
                     likeness = Likeness(self._kind(one, other))
                 likeness.add(one, other)
@@ -127,19 +128,35 @@ def _as_logits(model: ForeignModel, rows: list[np.ndarray]) -> tuple[np.ndarray,
     return np.log(np.maximum(answers, _SMALLEST)), True
 
 
-def _require_finite(file: Path, outputs: Sequence[np.ndarray], place: int) -> None:
+def _answer(
+    session: onnxruntime.InferenceSession, file: Path, sample: dict[str, np.ndarray], place: int
+) -> list[np.ndarray]:
+    """The outputs for one sample, all of them finite."""
+    given = f"sample {place} of those compared"
+    try:
+        outputs: list[np.ndarray] = session.run(None, sample)
+    except RUN_ERRORS as error:  # it ran on the first sample; this one asks something else of it
+        raise InputError(
+            Fault(
+                file=file,
+                given=given,
+                problem=f"does not run on this sample: {str(error).strip().splitlines()[0]}",
+                remedy="Look at this sample, and at the preprocessing or tokenizer",
+            )
+        ) from error
     for number, values in enumerate(outputs):
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InputError(
                 Fault(
                     file=file,
                     field=f"output {number}",
-                    given=f"sample {place} of those compared",
+                    given=given,
                     problem="gives NaN or infinity",
                     remedy="Look at this sample and at the preprocessing, or export the model "
                     "again",
                 )
             )
+    return outputs
 
 
 def _written(outputs: Sequence[np.ndarray]) -> str:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-_RUN_ERRORS = (state.Fail, state.InvalidArgument, state.NotImplemented, state.RuntimeException)
+RUN_ERRORS = (state.Fail, state.InvalidArgument, state.NotImplemented, state.RuntimeException)
+"""What onnxruntime raises where a model does not take its inputs."""
 
 
 def require_runnable(model: Path, inputs: Mapping[str, np.ndarray]) -> None:
@@ -45,7 +46,7 @@ def require_runnable(model: Path, inputs: Mapping[str, np.ndarray]) -> None:
         )
     try:
         session.run(None, {name: values[:1] for name, values in inputs.items()})
-    except _RUN_ERRORS as error:
+    except RUN_ERRORS as error:
         raise InputError(
             Fault(
                 file=model,

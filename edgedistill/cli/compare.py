@@ -17,12 +17,21 @@ from edgedistill.cli.picture_options import picture_options, taken_preprocessing
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder with a folder of pictures for each class; pictures without classes; or .npy or "
-    ".npz files, a .npz with labels and groups where there are some.",
+    help="A folder with a folder of pictures for each class; pictures without classes; .npy or "
+    ".npz files, a .npz with labels and groups where there are some; or a CSV file of texts.",
 )
 @click.option("--target", default="host", show_default=True, metavar="NAME", help="The device.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; else B.against.A.")
 @picture_options
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    help="Of texts: tokenizer.json; else as the models' metadata says.",
+)
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Of texts: tokens of a sample.")
+@click.option("--text-column", help="Of a CSV file: its texts; else text.")
+@click.option("--label-column", help="Of a CSV file: their classes; else label.")
+@click.option("--group-column", help="Of a CSV file: what a text belongs to, where it says so.")
 @click.option("--labels/--no-labels", default=True, help="Leave labels alone where there are some.")
 @click.option(
     "--class-names",
@@ -65,8 +74,21 @@ def compare(first: Path, second: Path, data: Path, **options: Any) -> None:
     from edgedistill.render.comparison import comparison_page
 
     preprocessing = taken_preprocessing(options)
+    tokens = {"tokenizer": options.pop("tokenizer"), "max_tokens": options.pop("max_tokens")}
+    preprocessing |= {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in tokens.items()
+        if value is not None
+    }
+    named = {role: options.pop(f"{role}_column") for role in ("text", "label", "group")}
     run = edgedistill.compare(
-        first, second, data, preprocessing=preprocessing, progress=progress(), **options
+        first,
+        second,
+        data,
+        preprocessing=preprocessing,
+        columns={role: name for role, name in named.items() if name is not None},
+        progress=progress(),
+        **options,
     )
     click.echo(comparison_page(run.comparison), nl=False)
     click.echo(f"{run.folder}")

@@ -1,8 +1,8 @@
 """Samples that somebody brought to look at models with, with labels or without.
 
 A folder with one folder of pictures per class, or .npz files with an array `labels` (and, where
-there are groups, `groups`) beside those that the model takes, have labels. Every other folder of
-pictures or arrays has none.
+there are groups, `groups`) beside those that the model takes, have labels, as has a CSV file of
+texts. Every other folder of pictures or arrays has none.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from edgedistill.core.strict import plain
 from edgedistill.data.folder import PictureFiles
 from edgedistill.data.sample_arrays import SampleArrays
 from edgedistill.data.stored_arrays import stored_arrays
+from edgedistill.data.table import scan as scan_table
+from edgedistill.data.texts import TextSamples
 from edgedistill.data.tree import scan
 from edgedistill.data.unlabelled import require_pictures
 from edgedistill.errors import Fault, InputError
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 
     from edgedistill.core.preprocessing import Preprocessing
     from edgedistill.core.quantized import ModelInput
+    from edgedistill.core.recipe import Columns
     from edgedistill.data.contents import Samples
     from edgedistill.data.stored_arrays import StoredArray
+    from edgedistill.data.tokens import Tokenizing
     from edgedistill.data.unlabelled import Found
 
 LABELS, GROUPS = "labels", "groups"
@@ -214,6 +218,34 @@ def bring_arrays(found: Found, inputs: tuple[ModelInput, ...], *, labelled: bool
         groups=None if labels is None or groups is None else groups.astype(np.str_),
         class_names=None,
         taken=np.arange(len(samples)),
+    )
+
+
+def bring_texts(file: Path, columns: Columns, tokenizing: Tokenizing, *, labelled: bool) -> Brought:
+    """The rows of a CSV file as samples; classes in alphabetical order.
+
+    Args:
+        file: The CSV file.
+        columns: What its columns are called.
+        tokenizing: How a text becomes tokens.
+        labelled: Whether the labels are used.
+
+    Raises:
+        InputError: With every row that is wrong.
+    """
+    table = scan_table(file, columns)
+    names = tuple(sorted(table.labels))
+    numbers = np.array([names.index(label) for label in table.labels], dtype=np.int64)
+    return Brought(
+        source=file.name,
+        kind="texts",
+        samples=TextSamples(table, tokenizing),
+        files=(file,),
+        preprocessing=tokenizing.contract,
+        labels=numbers[table.numbers] if labelled else None,
+        groups=table.groups if labelled else None,
+        class_names=names if labelled else None,
+        taken=np.arange(len(table)),
     )
 
 
