@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime
 
 from edgedistill.app.trial import RUN_ERRORS
 from edgedistill.errors import Fault, InputError
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import onnxruntime
-
     from edgedistill.app.foreign_model import ForeignModel
     from edgedistill.core.quantized import AgreementKind
     from edgedistill.core.stage import Progress
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 """The smallest probability whose logarithm is taken: float32's smallest normal number."""
+_FATAL_ONLY = 4
 _SUM_MAY_BE_OFF = 0.02
 """By which probabilities may miss 1, rounded to int8 or half precision as they may be."""
 
@@ -133,8 +133,10 @@ def _answer(
 ) -> list[np.ndarray]:
     """The outputs for one sample, all of them finite."""
     given = f"sample {place} of those compared"
+    quiet = onnxruntime.RunOptions()
+    quiet.log_severity_level = _FATAL_ONLY  # what it says is in the error
     try:
-        outputs: list[np.ndarray] = session.run(None, sample)
+        outputs: list[np.ndarray] = session.run(None, sample, quiet)
     except RUN_ERRORS as error:  # it ran on the first sample; this one asks something else of it
         raise InputError(
             Fault(
