@@ -229,7 +229,13 @@ def _costs(at: int, row: Row) -> Row:
     """A row that is less accurate and cheaper the later it stands."""
     assert row.latency is not None
     latency = row.latency.model_copy(update={"p50_ms": figure(8.0 / 1.9**at, 0.3 / 1.5**at)})
-    int8 = row.int8 and row.int8.model_copy(update={"attempts": attempts(), "int8_mac_share": 0.93})
+    int8 = row.int8 and row.int8.model_copy(
+        update={
+            "attempts": attempts(),
+            "int8_mac_share": 0.93,
+            "float_reasons": {"conv_head": "it loses most accuracy"},
+        }
+    )
     return row.model_copy(
         update={
             "accuracy": figure(0.962 - 0.008 * at, 0.006),

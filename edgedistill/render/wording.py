@@ -18,7 +18,7 @@ def accuracy_legend(report: Report) -> list[str]:
     accuracy = report.shipped().accuracy
     return [
         f"Accuracy on {accuracy.samples} validation samples ({accuracy.evidence.value}), "
-        f"with {100 * accuracy.confidence:.3g} % interval. {accuracy.method}"
+        f"with {100 * accuracy.confidence:.3g} % interval. {sentence(accuracy.method)}"
     ]
 
 
@@ -36,7 +36,7 @@ def disturbed(report: Report) -> bool:
 
 
 def _latency_legend(p50: Quantity) -> str:
-    interval = f"with {100 * p50.confidence:.3g} % interval. {p50.method}"
+    interval = f"with {100 * p50.confidence:.3g} % interval. {sentence(p50.method)}"
     if p50.evidence == Evidence.ESTIMATED:
         return f"Latency of one inference in milliseconds, estimated, {interval}"
     return f"Latency of one inference in milliseconds from {p50.samples} runs each, {interval}"

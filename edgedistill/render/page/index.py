@@ -5,56 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.core.verdict import worst
-from edgedistill.render import figures
+from edgedistill.render.page import row_figures as shown
 from edgedistill.render.page.blocks import (
     Cell,
     Column,
     Paragraph,
-    Plot,
     Plots,
     Section,
     Table,
     TableRow,
     figure,
-    text,
 )
 from edgedistill.render.page.document import html
-from edgedistill.render.page.plots.bars import Bar, bars_plot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from edgedistill.core.evidence import Quantity
-    from edgedistill.core.report import Report, Row
+    from edgedistill.core.report import Report
     from edgedistill.core.verdict import Verdict
+    from edgedistill.render.page.blocks import Plot
 
 INDEX_FILE = "index.html"
 
-_Figure = tuple[
-    str, "Callable[[Row], Quantity | None]", "Callable[[Quantity | None], str]", str, float
-]
-_FIGURES: tuple[_Figure, ...] = (
-    ("Accuracy", lambda row: row.accuracy, figures.accuracy, "%", 100),
-    ("Accuracy lost", lambda row: row.accuracy_drop, figures.points, "points", 100),
-    (
-        "Median latency",
-        lambda row: row.latency.p50_ms if row.latency else None,
-        figures.milliseconds,
-        "ms",
-        1,
-    ),
-    (
-        "Speed-up",
-        lambda row: row.latency.speedup if row.latency else None,
-        figures.factor,
-        "x",
-        1,
-    ),
-    ("Size", lambda row: row.size_mb, figures.megabytes, "MB", 1),
-    ("Peak memory", lambda row: row.peak_memory_mb, figures.megabytes, "MB", 1),
-    ("Energy", lambda row: row.energy_mj, figures.millijoules, "mJ", 1),
+_COMPARED = (
+    *(shown.ACCURACY, shown.ACCURACY_LOST, shown.MEDIAN_LATENCY, shown.SPEED_UP),
+    *(shown.SIZE, shown.PEAK_MEMORY, shown.ENERGY),
 )
-_DRAWN = ("Accuracy", "Median latency", "Size")
+_DRAWN = (shown.ACCURACY, shown.MEDIAN_LATENCY, shown.SIZE)
 
 
 def index_page(results: Sequence[tuple[Report, Verdict]], *, links: Mapping[str, str]) -> str:
@@ -97,20 +74,18 @@ def _summary(results: Sequence[tuple[Report, Verdict]]) -> str:
 
 def _table(results: Sequence[tuple[Report, Verdict]], links: Mapping[str, str]) -> Table:
     rows = [report.shipped() for report, _ in results]
-    present = [one for one in _FIGURES if any(one[1](row) is not None for row in rows)]
+    present = [one for one in _COMPARED if one.told(rows)]
     heads = (
         Column("Device"),
         Column("Verdict"),
-        *(Column(title, figures=True) for title, *_ in present),
-        Column("Ships"),
+        *(Column(one.title, figures=True) for one in present),
     )
     body = tuple(
         TableRow(
             (
-                Cell(report.target_title, note=report.target, link=links[report.target]),
+                Cell(report.target_title, note=_ships(report), link=links[report.target]),
                 Cell(verdict.outcome.value, outcome=verdict.outcome),
-                *(figure(take(report.shipped()), write) for _, take, write, *_ in present),
-                text(_ships(report)),
+                *(figure(one.take(report.shipped()), one.write) for one in present),
             )
         )
         for report, verdict in results
@@ -121,21 +96,13 @@ def _table(results: Sequence[tuple[Report, Verdict]], links: Mapping[str, str]) 
 def _ships(report: Report) -> str:
     row = report.shipped()
     student = "" if report.choice.student is None else f"{report.choice.student} "
-    return f"{student}{row.step} ({row.variant or row.precision})"
+    return f"{report.target}: {student}{row.step} ({row.variant or row.precision})"
 
 
 def _plots(results: Sequence[tuple[Report, Verdict]]) -> Iterator[Plot]:
-    """A figure of all devices, where more than one has it."""
-    for title, take, write, unit, scale in _FIGURES:
-        bars = []
-        for report, _ in results:
-            quantity = take(report.shipped())
-            if title in _DRAWN and quantity is not None:
-                bars.append(Bar(report.target_title, quantity, write(quantity), ships=True))
-        if len(bars) > 1:
-            told = "; ".join(f"{bar.name}: {bar.written}" for bar in bars)
-            name = f"devices-{title.lower().replace(' ', '-')}"
-            spec = bars_plot(
-                bars, unit=unit, scale=scale, from_zero=title != "Accuracy", what="Device"
-            )
-            yield Plot(name, f"{title} ({unit})", f"{title} on each device. {told}.", spec)
+    """Some figures of all devices, where there is more than one."""
+    named = [(report.target, report.shipped(), True) for report, _ in results]
+    for one in _DRAWN if len(named) > 1 else ():
+        plot = shown.bars_of(one, named, name="devices", what="Device")
+        if plot is not None:
+            yield plot

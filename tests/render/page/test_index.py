@@ -30,14 +30,14 @@ def test_each_device_has_a_row_with_its_verdict_its_figures_and_a_link(
         for row in parse(_page(host, other)).iter("tr")
     ][1:]
     (first, first_links), (second, second_links) = rows
-    assert first.startswith("This machine host")
+    assert first.startswith("This machine host: int8 (int8) ")
     assert judge(host).outcome.value in first
     for written in (figures.accuracy, figures.megabytes):
         quantity = (
             host.shipped().accuracy if written is figures.accuracy else host.shipped().size_mb
         )
         assert written(quantity).split(" (")[0] in first
-    assert second.startswith("A <b>Pi</b> pi ? UNJUDGED")
+    assert second.startswith("A <b>Pi</b> pi: int8 (int8) ? UNJUDGED")
     assert first_links == ["targets/host/report.html"]
     assert second_links == ["targets/pi/report.html"]
 

@@ -11,6 +11,7 @@ from edgedistill.render.page.blocks import (
     Bullets,
     Cell,
     Column,
+    Facts,
     Paragraph,
     Section,
     Table,
@@ -44,6 +45,7 @@ _COVERAGE = (
     Column("Scheme"),
     Column("Seen"),
 )
+_IN_FLOAT = (Column("Operator"), Column("Why", wide=True))
 _FALLEN_BACK = (
     Column("Fell back"),
     Column("To"),
@@ -60,6 +62,7 @@ def int8_section(report: Report) -> Section | None:
         rows = tuple(map(_candidate, report.candidates))
         blocks.append(Table("Every way to ship the last network", _CANDIDATES, rows, sortable=True))
         blocks.append(Paragraph(candidates_legend(report)))
+        blocks += _not_made(report)
     if checks:
         rows = tuple(_coverage(name, check) for name, check in checks)
         blocks.append(Table("Is int8 really int8", _COVERAGE, rows))
@@ -90,7 +93,7 @@ def _candidate(one: Candidate) -> TableRow:
     row = one.row
     if row is None:
         missing = (text(figures.ABSENT),) * 5
-        return TableRow((text(one.name), *missing, text(f"Not made: {one.reason}")))
+        return TableRow((text(one.name), *missing, text("not made, see below")))
     cells = (
         text(one.name),
         figure(row.accuracy, figures.accuracy),
@@ -101,6 +104,13 @@ def _candidate(one: Candidate) -> TableRow:
         text(one.reason),
     )
     return TableRow(cells, ships=one.ships)
+
+
+def _not_made(report: Report) -> Iterator[Block]:
+    missing = [one for one in report.candidates if one.row is None]
+    if missing:
+        yield Paragraph("", strong="Not made:")
+        yield Facts(tuple((one.name, one.reason) for one in missing))
 
 
 def _coverage(name: str, check: Int8Check) -> TableRow:
@@ -117,9 +127,16 @@ def _coverage(name: str, check: Int8Check) -> TableRow:
 
 
 def _in_float(name: str, check: Int8Check) -> Iterator[Block]:
-    if check.float_names:
+    if check.float_reasons:
+        rows = tuple(
+            TableRow((text(operator), text(reason)))
+            for operator, reason in check.float_reasons.items()
+        )
+        yield Table(f"Stayed in float in {name}", _IN_FLOAT, rows, stacked=True)
+    unexplained = tuple(one for one in check.float_names if one not in check.float_reasons)
+    if unexplained:
         yield Paragraph("", strong=f"Stayed in float in {name}:")
-        yield Bullets(check.float_names)
+        yield Bullets(unexplained)
 
 
 def _attempts(name: str, attempts: Attempts) -> Iterator[Block]:
