@@ -93,7 +93,6 @@ def _against_baselines(
 ) -> tuple[Case, ...]:
     from edgedistill.app.held_baselines import read_baselines
     from edgedistill.app.remeasure import Manner, Remeasurable, with_ratios
-    from edgedistill.core.figures import reference_of
 
     held = read_baselines(inputs.baselines, inputs.baseline_models)
     # A single baseline of another target is handed on, so that the gate can say that it is.
@@ -101,11 +100,11 @@ def _against_baselines(
     targets = []
     for case, device_report in zip(cases, found, strict=True):
         own = held.get(case.figures.target, single)
-        reference = None if own is None else reference_of(own.baseline)
+        reference = None if own is None else own.reference
         targets.append(
             Remeasurable(
                 case=replace(case, baseline=reference),
-                baseline=None if own is None else own.baseline,
+                baseline=reference,
                 baseline_model=None if own is None else own.model,
                 device_report=device_report,
             )

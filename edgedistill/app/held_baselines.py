@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.app.baseline import baseline_model_file, baseline_of, report_files
 from edgedistill.app.outcome import STATE_FILE
-from edgedistill.core.json_file import REPORT
+from edgedistill.core.figures_file import read_figures, read_reference
+from edgedistill.core.json_file import REPORT, read_values
 from edgedistill.errors import Fault, InputError
-from edgedistill.render.document import read_baseline, read_kind, read_report
 from edgedistill.store import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgedistill.core.baseline import Baseline
+    from edgedistill.core.figures import Reference
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class HeldBaseline:
     """A baseline, where it was read, and where its model lies."""
 
     file: Path
-    baseline: Baseline
+    reference: Reference
     model: Path | None
     """The ONNX file; None where it is not kept."""
 
@@ -45,7 +44,7 @@ def read_baselines(
     held: dict[str, HeldBaseline] = {}
     faults = []
     for one in (one for path in paths for one in _read(Path(path))):
-        target = one.baseline.target
+        target = one.reference.target
         if target in held:
             faults.append(
                 Fault(
@@ -57,7 +56,7 @@ def read_baselines(
                 )
             )
         held[target] = one
-    by_hash = {one.baseline.model_sha256: target for target, one in held.items()}
+    by_hash = {one.reference.model_sha256: target for target, one in held.items()}
     for model in map(Path, models):
         target = by_hash.get(file_sha256(model), "") if model.is_file() else ""
         if target:
@@ -87,16 +86,21 @@ def _read(path: Path) -> list[HeldBaseline]:
             raise InputError(fault)
         return [_of_file(file) for file in files]
     if path.is_dir():
+        from edgedistill.app.baseline import report_files  # strict documents: only for a run
+
         return [_of_report(file) for file in report_files(path)]
-    return [_of_report(path) if read_kind(path) == REPORT.kind else _of_file(path)]
+    document = read_values(path, REPORT)
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return [_of_report(path) if kind == REPORT.kind else _of_file(path)]
 
 
 def _of_file(file: Path) -> HeldBaseline:
-    baseline = read_baseline(file)
-    return HeldBaseline(file, baseline, baseline_model_file(file, baseline))
+    reference = read_reference(file)
+    model = None if reference.model is None else file.parent / reference.model
+    return HeldBaseline(file, reference, model)
 
 
 def _of_report(file: Path) -> HeldBaseline:
-    report = read_report(file)
-    model = file.parent / report.choice.model
-    return HeldBaseline(file, baseline_of(report, None), model if model.is_file() else None)
+    figures = read_figures(file)
+    model = file.parent / figures.model
+    return HeldBaseline(file, figures.as_reference(), model if model.is_file() else None)

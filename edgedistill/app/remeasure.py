@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.figure import Figure
 from edgedistill.core.limits import EVERY
-from edgedistill.core.relative_latency import NotRerun, of_the_same_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgedistill.core.baseline import Baseline
     from edgedistill.core.device_report import DeviceReport
-    from edgedistill.core.relative_latency import RelativeLatency
+    from edgedistill.core.figures import Reference
+    from edgedistill.core.relative_latency import NotRerun, RelativeLatency
     from edgedistill.core.stage import Progress
     from edgedistill.gate.case import Case
 
@@ -36,7 +35,7 @@ class Remeasurable:
     """
 
     case: Case
-    baseline: Baseline | None
+    baseline: Reference | None
     baseline_model: Path | None = None
     device_report: DeviceReport | None = None
 
@@ -92,7 +91,7 @@ def _limits(case: Case) -> dict[str, float]:
     }
 
 
-def _told(one: Remeasurable, baseline: Baseline) -> RelativeLatency | None:
+def _told(one: Remeasurable, baseline: Reference) -> RelativeLatency | None:
     """The ratios of the device report, if they are to this very baseline."""
     relative = None if one.device_report is None else one.device_report.relative
     if relative is None or relative.baseline_sha256 != baseline.model_sha256:
@@ -102,11 +101,13 @@ def _told(one: Remeasurable, baseline: Baseline) -> RelativeLatency | None:
 
 def _run(
     one: Remeasurable,
-    baseline: Baseline,
+    baseline: Reference,
     limits: dict[str, float],
     confidence: float,
     manner: Manner,
 ) -> RelativeLatency | NotRerun:
+    from edgedistill.core.relative_latency import NotRerun, of_the_same_file
+
     figures = one.case.figures
     if figures.model_sha256 == baseline.model_sha256:
         return of_the_same_file(baseline.model_sha256, limits)
@@ -135,6 +136,8 @@ def _run(
 
 
 def _with(case: Case, found: RelativeLatency | NotRerun) -> Case:
+    from edgedistill.core.relative_latency import NotRerun
+
     if isinstance(found, NotRerun):
         return replace(case, not_remeasured=found.reason)
     ratios = {name: Figure.of(ratio) for name, ratio in found.ratios.items()}

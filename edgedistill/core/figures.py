@@ -61,6 +61,17 @@ class Figures:
     data_sha256: str | None = None
     bounds: Bounds = field(default_factory=Bounds)
 
+    def as_reference(self) -> Reference:
+        """The same as what later models are held against."""
+        return Reference(
+            target=self.target,
+            model_sha256=self.model_sha256,
+            model=self.model,
+            figures=self.figures,
+            conditions=self.conditions,
+            data_sha256=self.data_sha256,
+        )
+
     def measured_on_device(self, report: DeviceReport) -> Figures:
         """With what a device says of the same model in place of what the run knows.
 
@@ -99,6 +110,7 @@ class Reference:
     Attributes:
         target: The profile's name.
         model_sha256: Of the ONNX file.
+        model: The file's name beside the baseline; None where it is kept elsewhere.
         figures: As in `Figures`.
         conditions: As in `Figures`.
         data_sha256: As in `Figures`.
@@ -107,6 +119,7 @@ class Reference:
     target: str
     model_sha256: str
     figures: Mapping[str, Figure]
+    model: str | None = None
     conditions: Mapping[str, object] | None = None
     data_sha256: str | None = None
 
@@ -133,6 +146,7 @@ def reference_of(baseline: Baseline) -> Reference:
     """The figures of a baseline document."""
     return Reference(
         target=baseline.target,
+        model=baseline.model,
         model_sha256=baseline.model_sha256,
         figures={name: Figure.of(figure) for name, figure in baseline.figures.items()},
         conditions=None if baseline.conditions is None else conditions_of(baseline.conditions),

@@ -6,11 +6,13 @@ Both give the same figures.
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill.core.figure import Evidence, Figure
-from edgedistill.core.figures import CONDITIONS, Figures
-from edgedistill.core.json_file import REPORT, read_json
+from edgedistill.core.figures import CONDITIONS, Figures, Reference
+from edgedistill.core.json_file import BASELINE, REPORT, read_json
 from edgedistill.core.limits import EVERY, INT8_METHOD, INT8_SHARE, LIMITS, Bounds, int8_share
 from edgedistill.core.plain_fields import Fields, nearest
 
@@ -51,6 +53,63 @@ def read_figures(path: Path) -> Figures:
     )
     fields.refuse_if_faulty()
     return figures
+
+
+def read_reference(path: Path) -> Reference:
+    """Reads what a baseline says of the model that later ones are held against.
+
+    Raises:
+        InputError: As `read_figures`.
+    """
+    document = read_json(path, BASELINE)
+    fields = Fields(path)
+    version = document.get("schema_version")
+    if isinstance(version, bool) or version != 1:
+        fields.fault("schema_version", "is no version of this schema", "Give 1", version)
+    fields.known(document, "", required=_BASELINE_KEYS, optional={"model", "data_sha256"})
+    sha256, data = document.get("model_sha256"), document.get("data_sha256")
+    for name, found in (("model_sha256", sha256), ("data_sha256", data)):
+        if found is None and name == "data_sha256":
+            continue
+        if not isinstance(found, str) or not _SHA256.fullmatch(found):
+            fields.fault(name, "is no SHA-256", "Give 64 hexadecimal digits", found)
+    model = document.get("model")
+    if model is not None and not _is_file_name(model):
+        remedy = "Put the model beside the file and name it"
+        fields.fault("model", "is not a plain file name", remedy, model)
+    named = fields.mapping(document, "", "figures") or {}
+    figures = {name: fields.figure(found, f"figures.{name}") for name, found in named.items()}
+    target = fields.text(document, "", "target")
+    conditions = _conditions(fields, document)
+    fields.refuse_if_faulty()
+    return Reference(
+        target=target,
+        model_sha256=str(sha256),
+        model=model,
+        figures={name: figure for name, figure in figures.items() if figure is not None},
+        conditions=conditions,
+        data_sha256=data,
+    )
+
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_BASELINE_KEYS = {
+    "schema_version",
+    "kind",
+    "target",
+    "run",
+    "model_sha256",
+    "figures",
+    "conditions",
+    "edgedistill_version",
+}
+
+
+def _is_file_name(name: object) -> bool:
+    """Whether nothing else on the disk is reached through it, on any system."""
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        return False
+    return all(path.name == name for path in (PurePosixPath(name), PureWindowsPath(name)))
 
 
 def _shipped(

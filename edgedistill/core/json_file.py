@@ -28,6 +28,12 @@ class Sort:
     """What to give instead of another file."""
 
 
+BASELINE = Sort(
+    "edgedistill-baseline",
+    "an edgedistill baseline",
+    1,
+    "Give the file that edgedistill baseline wrote",
+)
 REPORT = Sort("edgedistill-report", "an edgedistill report", 2, "Give the report.json of a run")
 
 

@@ -91,7 +91,7 @@ class Fields:
         if not isinstance(found, dict):
             self.fault(name, "is not a mapping", "Give keys and values", found)
             return None
-        self._keys(found, name, required=_FIGURE, optional={"wider"})
+        self.known(found, name, required=_FIGURE, optional={"wider"})
         if len(self.faults) > before:
             return None
         numbers = {one: self.number(found[one], f"{name}.{one}") for one in _NUMBERS}
@@ -127,7 +127,7 @@ class Fields:
             if not isinstance(one, dict):
                 self.fault(where, "is not a mapping", "Give keys and values", one)
                 continue
-            self._keys(one, where, required=set(Rung._fields), optional=set())
+            self.known(one, where, required=set(Rung._fields), optional=set())
             numbers = [self.number(one.get(key, 0), f"{where}.{key}") for key in Rung._fields]
             if None not in numbers:
                 rungs.append(Rung(*(number for number in numbers if number is not None)))
@@ -155,15 +155,16 @@ class Fields:
                 )
             inner = outer
 
-    def _keys(
+    def known(
         self, found: Mapping[str, Any], name: str, *, required: set[str], optional: set[str]
     ) -> None:
+        """Remembers keys that are missing, and such as nobody knows."""
         for key in sorted(required - found.keys()):
-            self.fault(f"{name}.{key}", "is missing", "Add it")
+            self.fault(_joined(name, key), "is missing", "Add it")
         for key in found:
             if key not in required | optional:
                 remedy = nearest(key, required | optional)
-                self.fault(f"{name}.{key}", "is not a known key", remedy, found[key])
+                self.fault(_joined(name, key), "is not a known key", remedy, found[key])
 
     def _there(self, whole: Mapping[str, Any], place: str, name: str) -> Any:
         found = whole.get(name, _ABSENT)

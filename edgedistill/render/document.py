@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.baseline import Baseline
 from edgedistill.core.device_report import DeviceReport
-from edgedistill.core.json_file import REPORT, Sort, read_json, read_values
+from edgedistill.core.json_file import BASELINE, REPORT, Sort, read_json, read_values
 from edgedistill.core.manifest import Manifest
 from edgedistill.core.report import Report
 from edgedistill.errors import PromiseError
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from edgedistill.core.strict import Strict
 
 
-_BASELINE = Sort(
-    "edgedistill-baseline",
-    "an edgedistill baseline",
-    1,
-    "Give the file that edgedistill baseline wrote",
-)
 _DEVICE_REPORT = Sort(
     "edgedistill-device-report",
     "an edgedistill device report",
@@ -85,7 +79,7 @@ def read_baseline(path: Path) -> Baseline:
     Raises:
         InputError: As `read_report`.
     """
-    return Baseline.read(read_json(path, _BASELINE), file=path)
+    return Baseline.read(read_json(path, BASELINE), file=path)
 
 
 def read_device_report(path: Path) -> DeviceReport:

@@ -375,7 +375,9 @@ VALUES = st.one_of(
 PROMISED = {"latency_p50_ms": 2.2, "max_size_mb": 0.5, "max_accuracy_drop": 0.01}
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.sampled_from(list(places(DOCUMENT))), value=VALUES)
 @example(place=("rows", 0, "size_mb", "high"), value=0.1)
 @example(place=("rows", 0, "latency"), value=None)
@@ -405,7 +407,9 @@ def test_no_change_of_a_report_makes_what_is_not_inside_a_pass(
                 assert rung["high"] <= PROMISED[name]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(text=st.one_of(st.text(max_size=40), st.text('{}[]:,"ea01 ', max_size=30)))
 def test_no_text_as_a_report_or_as_budgets_is_a_pass(meeting: Meeting, text: str) -> None:
     with suppress(UnicodeEncodeError):
@@ -418,7 +422,9 @@ def test_no_text_as_a_report_or_as_budgets_is_a_pass(meeting: Meeting, text: str
         assert meeting.ends(text)[0] == BAD_INPUT
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     name=st.sampled_from(["latency_p50_ms", "latency_p90_ms", "max_size_mb", "max_accuracy_drop"]),
     bound=st.floats(0.005, 3.0),

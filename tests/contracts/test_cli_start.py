@@ -136,6 +136,14 @@ def test_gate_with_a_budgets_file_and_every_view_loads_yaml_and_xml_besides(repo
     assert loaded & NOT_FOR_GATE == set()
 
 
+def test_gate_with_a_baseline_loads_no_more(report: Path) -> None:
+    baseline = report.with_name("baseline.json")
+    assert start("baseline", str(report), "--out", str(baseline))[0] == 0
+    code, loaded = start("gate", str(report), "--baseline", str(baseline))
+    assert code == 0
+    assert loaded & NOT_FOR_GATE == set()
+
+
 def test_the_product_can_be_imported_without_anything_heavy() -> None:
     code = (
         "import sys, edgedistill; edgedistill.judge; edgedistill.Budget; "

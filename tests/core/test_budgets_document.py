@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedistill.core.budget import Budget
@@ -133,6 +133,7 @@ NUMBERS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(EVERY)), number=NUMBERS)
 def test_a_budgets_file_takes_the_numbers_that_a_recipe_takes(name: str, number: float) -> None:
     try:

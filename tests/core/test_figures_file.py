@@ -13,14 +13,15 @@ from gated_reports import build_report, quantity
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgedistill.app.baseline import baseline_of
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import Wider
-from edgedistill.core.figures import figures_of
-from edgedistill.core.figures_file import read_figures
+from edgedistill.core.figures import figures_of, reference_of
+from edgedistill.core.figures_file import read_figures, read_reference
 from edgedistill.core.limits import EVERY
 from edgedistill.core.report import Int8Check, Report
 from edgedistill.errors import InputError
-from edgedistill.render.document import read_report, report_text
+from edgedistill.render.document import read_baseline, read_report, report_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +169,9 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.sampled_from(JUDGED), value=VALUES)
 def test_what_is_judged_is_refused_wherever_the_whole_schema_refuses_it(
     place: tuple[str | int, ...], value: object, tmp_path: Path
@@ -189,3 +192,49 @@ def test_what_is_judged_is_refused_wherever_the_whole_schema_refuses_it(
         assert replace(found, figures=sound.figures) == sound
     else:
         assert found == figures_of(full)
+
+
+BASELINE: dict[str, Any] = json.loads(report_text(baseline_of(whole(), "model.onnx")))
+
+
+@pytest.mark.parametrize("model", [None, "model.onnx"])
+def test_a_baseline_file_gives_the_figures_of_the_baseline(
+    model: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(report_text(baseline_of(whole(), model)), encoding="utf-8")
+    assert read_reference(path) == reference_of(read_baseline(path))
+    assert read_reference(path).figures == figures_of(whole()).figures
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    place=st.sampled_from([*places(BASELINE), ("data_sha256",), ("more",)]),
+    value=st.one_of(VALUES, st.sampled_from(["../model.onnx", "a" * 64, "C:\\x", "a/b", ".."])),
+)
+def test_a_baseline_is_refused_wherever_the_whole_schema_refuses_it(
+    place: tuple[str | int, ...], value: object, tmp_path: Path
+) -> None:
+    document = copy.deepcopy(BASELINE)
+    part: Any = document
+    for name in place[:-1]:
+        part = part[name]
+    if value is ...:
+        part.pop(place[-1], None) if isinstance(part, dict) else part.pop()
+    else:
+        part[place[-1]] = value
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    try:
+        found = read_reference(path)
+    except InputError:
+        return
+    try:
+        full = read_baseline(path)
+    except InputError:
+        # What is not read here is not judged either: names, and the rest of the conditions.
+        assert place[0] in ("run", "edgedistill_version", "conditions", "schema_version")
+    else:
+        assert found == reference_of(full)

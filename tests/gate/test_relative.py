@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedistill.core.figure import LADDER, Evidence, Figure, Rung
@@ -181,6 +181,7 @@ def test_both_intervals_are_taken_at_half_the_doubt() -> None:
 ENDS = st.lists(st.floats(0.001, 1000.0), min_size=3, max_size=3).map(sorted)
 
 
+@settings(deadline=None)
 @given(new=ENDS, old=ENDS, shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
 def test_a_ratio_and_a_difference_hold_those_of_any_two_points_of_the_intervals(
     new: list[float], old: list[float], shares: tuple[float, float]
