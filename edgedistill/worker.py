@@ -232,6 +232,18 @@ def read_inputs(job: Mapping[str, Any]) -> Tuple[Dict[str, Any], int]:
     return inputs, lengths.pop()
 
 
+def warmed_up(
+    sessions: Dict[str, Any], job: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """The sessions, after the runs of each that nobody looks at."""
+    first = {name: array[:1].copy() for name, array in inputs.items()}
+    for name, session in sessions.items():
+        check_inputs(session, name, inputs)
+        for _ in range(job["warmup_runs"]):
+            session.run(None, first)
+    return sessions
+
+
 def single_feeds(inputs: Mapping[str, Any], count: int) -> List[Dict[str, Any]]:
     """Each sample alone in its batch."""
     return [{name: array[i : i + 1].copy() for name, array in inputs.items()} for i in range(count)]
@@ -369,11 +381,7 @@ def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
     inputs, count = read_inputs(job)
     feeds = single_feeds(inputs, count)
     models, rounds, runs = job["models"], job["rounds"], job["runs_per_round"]
-    sessions = {name: open_session(path, job) for name, path in models.items()}
-    for name, session in sessions.items():
-        check_inputs(session, name, inputs)
-        for i in range(job["warmup_runs"]):
-            session.run(None, feeds[i % count])
+    sessions = warmed_up({name: open_session(models[name], job) for name in models}, job, inputs)
     before = state(Path("/sys"))
     generator = random.Random(job["seed"])
     wall_ns = {name: [] for name in models}  # type: Dict[str, List[List[int]]]
@@ -391,16 +399,15 @@ def measure(job: Mapping[str, Any]) -> Dict[str, Any]:
             cpu_ns[name].append(cpu)
         orders.append(order)
         say(progress=index + 1, total=rounds)
-    counted = count_instructions(sessions, feeds, job["threads"])
     gc.enable()
     return {
-        "instructions": counted,
         "wall_ns": wall_ns,
         "cpu_ns": cpu_ns,
         "orders": orders,
         "sha256": {name: file_sha256(path) for name, path in models.items()},
         "before": before,
         "after": state(Path("/sys")),
+        "instructions": count_instructions(sessions, feeds, job["threads"]),
         "facts": machine_facts(),
     }
 
@@ -414,14 +421,11 @@ def profile(job: Mapping[str, Any]) -> Dict[str, Any]:
     inputs, count = read_inputs(job)
     feeds = single_feeds(inputs, count)
     models, rounds, warmup = job["models"], job["rounds"], job["warmup_runs"]
-    sessions = {
+    opened = {
         name: open_session(models[name], job, "profile-{}".format(place))
         for place, name in enumerate(sorted(models))
     }
-    for name, session in sessions.items():
-        check_inputs(session, name, inputs)
-        for i in range(warmup):
-            session.run(None, feeds[i % count])
+    sessions = warmed_up(opened, job, inputs)
     generator = random.Random(job["seed"])
     for index in range(rounds):
         for name in generator.sample(sorted(models), len(models)):
