@@ -3,10 +3,12 @@
 Quantization-aware training as Jacob et al. 2018 (arXiv 1712.05877, section 3) describe it, with the
 weights of every convolution and linear layer rounded here and activations in `rounded_activations`.
 
-A batch normalization that will be folded into a layer stays where it is, and learns from the batch
-as ever. Only the rounding knows of it: the weights are multiplied by the factors that folding will
-multiply them by, rounded, and divided by them again (Krishnamoorthi 2018, arXiv 1806.08342, section
-3.2.2).
+A batch normalization that will be folded into a layer stays where it is, and the rounding knows of
+it: the weights are multiplied by the factors that folding will multiply them by, rounded, and
+divided by them again. All batch normalizations take their running statistics and leave them, as
+the device does (Krishnamoorthi 2018, arXiv 1806.08342, section 3.2.2, which freezes them after a
+while): those of a batch hide what rounding does to means, and what is learned with them may be far
+off without.
 """
 
 from __future__ import annotations
@@ -53,11 +55,30 @@ def fake_quantization(
         weights = _Weights(rounding, norm if isinstance(norm, _BatchNorm) else None)
         parametrize.register_parametrization(layer, "weight", weights, unsafe=True)
     try:
-        with rounded_activations(module, rounding):
+        with rounded_activations(module, rounding), _settled(module):
             yield
     finally:
         for layer in layers.values():
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+
+
+@contextmanager
+def _settled(module: nn.Module) -> Iterator[None]:
+    """Inside, batch normalizations take their running statistics, also in training."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    training = [norm.training for norm in norms]
+
+    def settle(*_: object) -> None:
+        for norm in norms:
+            norm.training = False
+
+    handle = module.register_forward_pre_hook(settle)
+    try:
+        yield
+    finally:
+        handle.remove()
+        for norm, before in zip(norms, training, strict=True):
+            norm.training = before
 
 
 class _Weights(nn.Module):

@@ -61,8 +61,7 @@ def folded_norms(module: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, s
 def folded_factors(norm: _BatchNorm) -> Tensor:
     """What folding multiplies the weights of each output channel by, `[channels]`.
 
-    gamma / sqrt(variance + epsilon), of the running variance: that of the export. So the factors do
-    not jump from batch to batch, while the batch's own statistics still normalize what is learned.
+    gamma / sqrt(variance + epsilon), of the running variance: that of the export.
     """
     assert norm.running_var is not None
     factors: Tensor = torch.rsqrt(norm.running_var + norm.eps)

@@ -99,6 +99,22 @@ def test_a_network_is_what_it_was_afterwards(network: Callable[..., Network]) ->
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
 
 
+def test_normalizations_take_the_statistics_that_the_device_will_have() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)).train()
+    norm, values = module[1], 5 + torch.randn(4, 1, 8, 8)
+    before = {key: value.clone() for key, value in norm.state_dict().items()}
+    with fake_quantization(module, U8S8):
+        module.train()
+        rounded = module(values)
+        module.eval()
+        assert torch.equal(module(values), rounded)
+    assert all(torch.equal(value, before[key]) for key, value in norm.state_dict().items())
+    module.train()
+    assert norm.training
+    assert not torch.allclose(module(values), rounded, atol=0.5)
+
+
 def test_what_learned_in_coarse_numbers_loses_less_by_them(
     digits: Callable[..., Dataset],
     network: Callable[..., Network],
