@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Sample = Mapping[str, np.ndarray]
 
 
-class FloatAnswers:
+class FloatOutputs:
     """The float model's outputs, on disk so that memory does not grow with the samples."""
 
     def __init__(

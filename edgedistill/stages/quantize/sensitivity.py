@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from edgedistill.stages.quantize.fidelity import FloatAnswers
+from edgedistill.stages.quantize.fidelity import FloatOutputs
 from edgedistill.stages.quantize.placement import HEAVY, products_of_activations
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def sensitivities(workshop: Workshop, draft: Draft) -> dict[str, float]:
     folder = workshop.folder / "sensitivity"
     folder.mkdir()
     few = _Few(workshop.samples, many)
-    answers = FloatAnswers(workshop.prepared, few, folder, threads=context.threads)
+    answers = FloatOutputs(workshop.prepared, few, folder, threads=context.threads)
     found = {}
     with context.progress.track("Looking for operators that lose accuracy", len(names)) as advance:
         for name in names:

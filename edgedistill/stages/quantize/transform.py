@@ -20,6 +20,7 @@ from edgedistill.stages.quantize.pairs import (
     join_activations,
 )
 from edgedistill.stages.quantize.widths import STANDARD_SINCE, wide_tensors
+from edgedistill.stages.quantize.wiring import give_own_constants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,9 @@ _FOLDED = frozenset({"BatchNormalization", "Constant", "Dropout", "Identity"})
 
 def prepare(model: onnx.ModelProto, folder: Path, scheme: QuantizationScheme | None = None) -> Path:
     """Writes the model as the quantizer wants it: shapes inferred, constants folded, nodes named.
+
+    Small constants that several nodes read become one for each, so that what is corrected for one
+    does not change the others.
 
     The runtime's own optimizer runs only where there is something to fold: it also replaces
     operators that this processor has no kernel for (HardSwish), which other targets do have.
@@ -61,6 +65,7 @@ def prepare(model: onnx.ModelProto, folder: Path, scheme: QuantizationScheme | N
     )
     ready = onnx.load_model(prepared)
     _name_nodes(ready.graph)
+    give_own_constants(ready.graph)
     raise_masks(ready.graph, opset(ready))
     if scheme is not None:
         arrange(ready.graph, scheme)

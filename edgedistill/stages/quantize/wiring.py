@@ -90,3 +90,31 @@ def replace(constant: onnx.TensorProto, value: np.ndarray) -> None:
     """Gives a constant another value; it keeps its name and type."""
     kept = onnx.helper.tensor_dtype_to_np_dtype(constant.data_type)
     constant.CopyFrom(onnx.numpy_helper.from_array(value.astype(kept), constant.name))
+
+
+def give_own_constants(graph: onnx.GraphProto) -> None:
+    """Gives every reader of a small shared constant a copy, so that each can change its own.
+
+    Exporters store constants of equal content once: biases and scales that are all zeros or ones.
+    Only those of one axis are copied; weights that are shared are meant to be.
+    """
+    taken = set(Wiring.of(graph).constants)
+    places: dict[str, list[tuple[onnx.NodeProto, int]]] = defaultdict(list)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            places[name].append((node, place))
+    for held in list(graph.initializer):
+        if (
+            held.name not in taken
+            or len(held.dims) != 1
+            or held.data_type != onnx.TensorProto.FLOAT
+        ):
+            continue
+        for number, (node, place) in enumerate(places[held.name][1:], start=2):
+            copy = graph.initializer.add()
+            copy.CopyFrom(held)
+            copy.name = f"{held.name}_{number}"
+            while copy.name in taken:
+                copy.name += "_"
+            taken.add(copy.name)
+            node.input[place] = copy.name

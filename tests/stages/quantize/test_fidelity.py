@@ -8,7 +8,7 @@ import onnx.parser
 import pytest
 
 from edgedistill.errors import PromiseError
-from edgedistill.stages.quantize.fidelity import FloatAnswers
+from edgedistill.stages.quantize.fidelity import FloatOutputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,9 @@ def _write(path: Path, body: str, outputs: str) -> Path:
     return path
 
 
-def _answers(path: Path, folder: Path) -> FloatAnswers:
+def _answers(path: Path, folder: Path) -> FloatOutputs:
     folder.mkdir()
-    return FloatAnswers(path, SAMPLES, folder, threads=1)
+    return FloatOutputs(path, SAMPLES, folder, threads=1)
 
 
 def test_the_distance_is_the_error_over_the_spread(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from edgedistill.core.stage import StageContext
 from edgedistill.cost import count
 from edgedistill.errors import PromiseError
 from edgedistill.stages.quantize import Quantization
-from edgedistill.stages.quantize.fidelity import FloatAnswers
+from edgedistill.stages.quantize.fidelity import FloatOutputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +45,11 @@ class Nearness:
     files: list[bytes] = field(default_factory=list)
 
     @cached_property
-    def answers(self) -> FloatAnswers:
+    def answers(self) -> FloatOutputs:
         self.folder.mkdir()
         inputs = self.dataset.validation.batch(np.arange(JUDGED_SAMPLES))["input"]
         samples = [{"input": one[None]} for one in inputs]
-        return FloatAnswers(self.model, samples, self.folder, threads=1)
+        return FloatOutputs(self.model, samples, self.folder, threads=1)
 
     def judge(self, model: Path) -> Judged:
         self.files.append(model.read_bytes())

@@ -15,7 +15,7 @@ from edgedistill.stages.quantize.burden import ELEMENT_MACS, Burden, burdens
 from edgedistill.stages.quantize.calibration import open_calibration
 from edgedistill.stages.quantize.drafts import Draft, Workshop
 from edgedistill.stages.quantize.fall_back import allowed, fall_back, worthwhile
-from edgedistill.stages.quantize.fidelity import FloatAnswers
+from edgedistill.stages.quantize.fidelity import FloatOutputs
 from edgedistill.stages.quantize.sensitivity import SAMPLES, heavy_names, sensitivities
 from edgedistill.stages.quantize.session import open_session
 from edgedistill.stages.quantize.transform import prepare
@@ -136,7 +136,7 @@ def test_the_fall_back_is_the_cheapest_of_all_that_hold(workshop: Callable[..., 
     shop = workshop(blown=3000.0)
     folder = shop.folder / "judged"
     folder.mkdir()
-    answers = FloatAnswers(shop.prepared, list(shop.samples)[:20], folder, threads=1)
+    answers = FloatOutputs(shop.prepared, list(shop.samples)[:20], folder, threads=1)
 
     def judge(draft: Draft) -> Judged:
         distance = answers.distance(shop.write(draft))
