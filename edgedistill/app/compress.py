@@ -151,9 +151,9 @@ def run_recipe(
     networks = Networks(resolved.recipe, live or {})
     source = source or _open_source(resolved)
     road = lay_road(resolved, source, networks, company)
-    given = given_files(resolved.recipe)
     if company.rank:
         return _take_part(resolved, road, out, company)
+    given = given_files(resolved.recipe)
     with RunFolder(out) as run, _same_threads_after():
         if measure_again:
             for step in road.measurements:

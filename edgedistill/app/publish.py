@@ -70,7 +70,7 @@ def notes_of(
     return tuple(notes)
 
 
-def publish(  # what a run knows, all but two by keyword
+def publish(
     shelf: Shelf,
     report: Report,
     *,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgedistill.core.evidence import Quantity
+    from edgedistill.core.learned import LearningStep
     from edgedistill.core.model_facts import ModelFacts, Tensor
     from edgedistill.core.report import Report
     from edgedistill.core.verdict import Verdict
@@ -80,7 +81,7 @@ def _making(report: Report, facts: ModelFacts) -> list[str]:
         lines.append("Student: none; the teacher itself was compressed.")
     else:
         lines.append(f"Student: {told(facts.student)}.")
-    for step in report.learning:
+    for step in _lessons(report):
         before, after = step.accuracy_before, step.accuracy_after
         change = (
             ""
@@ -89,13 +90,28 @@ def _making(report: Report, facts: ModelFacts) -> list[str]:
         )
         lines.append(f"{told(step.title)}{change}.")
     lines += [
-        f"Pruned to {told(one.goal)} {one.asked:g}: {told(one.reason)}." for one in report.pruning
+        f"Pruned to {told(one.goal)} {one.asked:g}: {told(one.reason)}."
+        for one in report.pruning
+        if report.choice.student in (one.student, None)
     ]
     int8 = report.shipped().int8
     if int8 is not None:
         lines.append(f"Int8: {told(figures.coverage(int8))}.")
     lines.append(f"Why this one ships: {told(report.choice.reason)}.")
     return ["## How it was made", _bullets(lines)]
+
+
+def _lessons(report: Report) -> Iterator[LearningStep]:
+    """The steps in which the model that ships learned, not those of other candidates.
+
+    Where there are several students, the title of a step begins with whose it is.
+    """
+    others = tuple(f"{one.name}: " for one in report.students if one.name != report.choice.student)
+    tuned = (report.shipped().variant or "").endswith("-tuned")
+    for step in report.learning:
+        _, _, title = step.title.partition(": ")
+        if not title.startswith(others) and (step.name != "fine-tune" or tuned):
+            yield step
 
 
 def _figures(report: Report) -> list[str]:

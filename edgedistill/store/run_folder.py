@@ -143,7 +143,9 @@ class RunFolder:
                 shutil.rmtree(unfinished)
             if checkpoint.exists():
                 _remove_empty(checkpoint)
-        return StoredStep(name=name, key=key, folder=self._place(name, key), facts=facts)
+        place = self._place(name, key)
+        # As they will be read when the step is taken again, the order of their keys included.
+        return StoredStep(name=name, key=key, folder=place, facts=facts_of(place))
 
     def tidy(self) -> None:
         """Removes what killed steps had half done and nobody asked for again."""

@@ -214,6 +214,18 @@ def test_the_command_says_a_line_for_each_file_and_exits_as_it_found(
     assert "is cut off" in str(cut.exception)
 
 
+def test_a_finished_run_that_is_run_again_leaves_the_same_files(
+    finished: CompressionRun, run: Path
+) -> None:
+    before = {path: path.read_bytes() for path in (run / "targets").rglob("*") if path.is_file()}
+    again = edgedistill.run_recipe(edgedistill.read_recipe(run / "recipe.lock.yaml"), out=run)
+    assert again.steps_made == 0
+    after = {path: path.read_bytes() for path in (run / "targets").rglob("*") if path.is_file()}
+    assert after == before
+    assert edgedistill.verify(run).holds
+    assert again.reports == finished.reports
+
+
 def test_a_manifest_reads_back_as_it_was_written(finished: CompressionRun) -> None:
     file = finished.folder / "targets/host/manifest.json"
     assert report_text(read_manifest(file)) == file.read_text()

@@ -11,6 +11,7 @@ import pytest
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.evidence import counted
+from edgedistill.core.manifest import DataHash, Manifest, ManifestFile, RunFile
 from edgedistill.core.report import Choice, Provenance, Report, Row
 from edgedistill.render.document import report_text
 
@@ -142,6 +143,38 @@ def test_gate_with_a_baseline_loads_no_more(report: Path) -> None:
     code, loaded = start("gate", str(report), "--baseline", str(baseline))
     assert code == 0
     assert loaded & NOT_FOR_GATE == set()
+
+
+def test_verify_loads_nothing_heavy(report: Path) -> None:
+    model = report.parent / "model.onnx"
+    files = [("model.onnx", model, "shipped-model"), ("report.json", report, "report")]
+    listed = [
+        ManifestFile(
+            path=path,
+            sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+            size_bytes=file.stat().st_size,
+            role=role,
+        )
+        for path, file, role in files
+    ]
+    manifest = Manifest(
+        schema_version=1,
+        run="tiny",
+        target="host",
+        files=tuple(listed),
+        run_files=(RunFile(path="recipe.lock.yaml", sha256="a" * 64, size_bytes=1, role="recipe"),),
+        data=DataHash(source="sklearn:digits", sha256="b" * 64),
+        seed=0,
+        versions={},
+    )
+    (report.parent / "manifest.json").write_text(report_text(manifest))
+    code, loaded = start("verify", str(report.parent))
+    assert code == 0
+    assert loaded & HEAVY == set()
+    model.write_bytes(b"another")
+    assert start("verify", str(report.parent))[0] == 1
+    (report.parent / "manifest.json").write_text("{")
+    assert start("verify", str(report.parent))[0] == 2
 
 
 def test_the_product_can_be_imported_without_anything_heavy() -> None:

@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 from edgedistill.core.damage import CalibrationError, Damage, Flipped
+from edgedistill.core.learned import LearningStep
 from edgedistill.core.model_facts import ModelFacts, Tensor
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.strict import plain
@@ -68,6 +69,27 @@ def test_the_teacher_itself_and_the_licence_of_the_data_are_told(
     card = card_of(make_report(provenance=made), student=None)
     assert "Licence of the data: CC-BY-4.0." in card
     assert "Student: none; the teacher itself was compressed." in card
+
+
+def test_how_it_was_made_leaves_out_what_other_candidates_learned(
+    make_students: Callable[..., Report],
+) -> None:
+    titles = {
+        "teacher": "teacher: train builtin:big on the labels, 2 epochs",
+        "distill": "distill: small: builtin:mlp learns from the teacher",
+        "recover": "recover: wide: the pruned network learns from the same answers",
+        "fine-tune": "fine-tune: small: only where int8 breaks the accuracy budget",
+    }
+    learning = tuple(
+        LearningStep(name=name, title=title, accuracy_before=0.1, accuracy_after=0.9)
+        for name, title in titles.items()
+    )
+    card = card_of(make_students(learning=learning))
+    change = "(validation accuracy 10.00 % before, 90.00 % after)"
+    assert f"- {titles['teacher']} {change}." in card
+    assert f"- {titles['distill']} {change}." in card
+    assert "wide" not in card
+    assert "fine-tune" not in card  # int8 ships as it was rounded
 
 
 def test_damage_is_told_where_the_report_has_it(make_report: Callable[..., Report]) -> None:

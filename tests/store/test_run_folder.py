@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgedistill.errors import DiskFullError, InputError
-from edgedistill.store import RunFolder, step_key
+from edgedistill.store import RunFolder, files_of, step_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,29 @@ def test_a_finished_step_is_found_again_with_its_facts(tmp_path: Path) -> None:
     assert found == made
     assert found.facts == {"length": 5}
     assert (found.folder / "result.txt").read_text() == "hello"
+
+
+def test_facts_are_in_the_same_order_when_made_and_when_found(tmp_path: Path) -> None:
+    def work(folder: Path, _checkpoint: Path) -> dict[str, dict[str, int]]:
+        (folder / "result.txt").write_text("hello")
+        return {"units": {"2.second": 1, "1.first": 2}}
+
+    with RunFolder(tmp_path) as run:
+        made = run.make("prune", KEY, inputs={}, work=work)
+        found = run.find("prune", KEY)
+    assert found is not None
+    assert list(made.facts["units"]) == list(found.facts["units"])
+
+
+def test_the_files_of_a_step_are_told_with_what_was_written_down_of_them(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as run:
+        step = run.make("distill", KEY, inputs={}, work=_write("hello"))
+    (step.folder / "result.txt").write_text("damaged")
+    assert files_of(step.folder) == {
+        "result.txt": ("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", 5)
+    }
+    with pytest.raises(ValueError, match="is not the folder of a finished step"):
+        files_of(tmp_path)
 
 
 def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
