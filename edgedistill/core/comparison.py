@@ -23,6 +23,7 @@ class ComparedModel(Strict):
     sha256: str
     """Of the file and of those beside it that hold its weights."""
     inputs: tuple[ModelInput, ...] = Field(strict=False, min_length=1)
+    """What it takes, in the order of its graph."""
     accuracy: Quantity | None
     """Share of right answers; absent without labels."""
     latency: Latency | None
@@ -41,9 +42,11 @@ class ComparedSamples(Strict):
     source: str
     """Name of the folder or file, without the folders above it."""
     kind: Literal["pictures", "arrays", "texts"]
+    """What they are."""
     sha256: str
     """Of the samples that were taken, and of everything done to them."""
     found: int = Field(ge=1)
+    """How many there are."""
     compared: int = Field(ge=1)
     """How many of them both models were asked."""
     labelled: bool
@@ -56,18 +59,23 @@ class Comparison(Strict):
     schema_version: Literal[1]
     """Version of this document's schema."""
     kind: Literal["edgedistill-comparison"] = "edgedistill-comparison"
+    """Which document it is."""
     target: str
     """The device whose latency is asked for."""
     target_title: str
+    """The device's name in words."""
     runtime: str
+    """The profile's runtime that both ran in, or that their latency is estimated for."""
     models: tuple[ComparedModel, ComparedModel] = Field(strict=False)
     """A, compared with, and B, judged."""
     samples: ComparedSamples
+    """What both were asked."""
     preprocessing: dict[str, object] | None
     """What is done to a picture or text; absent for arrays, which are taken as they are."""
     preprocessing_from: Literal["given", "model", "given over model"] | None
     """Who said so; absent for arrays."""
     agreement_kind: AgreementKind
+    """Which figure agreement is."""
     agreement: Quantity | None
     """How near B's outputs are to A's; absent where it cannot be told."""
     changed: Quantity | None
@@ -87,6 +95,7 @@ class Comparison(Strict):
     seed: int
     """Drew the samples and the order of the measurement."""
     versions: dict[str, str]
+    """Of Python and of the libraries, by name."""
 
     @model_validator(mode="after")
     def _labelled_or_not(self) -> Self:

@@ -15,6 +15,7 @@ from teacher_server import KEY, SERVED, TeacherServer, named
 
 import edgedistill
 from edgedistill.app.resolve import read_recipe
+from edgedistill.core.damage import Text
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.verdict import Outcome
 from edgedistill.errors import InputError
@@ -125,6 +126,11 @@ def test_a_student_learns_from_token_probabilities_and_is_compared_with_the_endp
     assert drop == pytest.approx(1 - distilled.accuracy.value)
     assert distilled.agreement.value == pytest.approx(distilled.accuracy.value)
     assert distilled.worst_class is not None
+    damage = report.damage
+    assert damage is not None
+    assert damage.calibration_error is not None
+    assert damage.flipped.changed.value == pytest.approx(1 - distilled.agreement.value)
+    assert all(isinstance(one.content, Text) for one in damage.examples)
     expected = Outcome.PASS if drop <= 0.2 else Outcome.FAIL
     assert run.gate().outcome is expected
 
@@ -157,6 +163,9 @@ def test_without_log_probabilities_the_student_learns_from_the_named_classes(
     assert "logprobs" not in teacher.seen[0].body
     assert report.rows[1].accuracy.value > 0.7
     assert "Distillation was sequence-level" in " ".join(report.notes)
+    # how sure it was is the recipe's word, so its probabilities are not held against the truth
+    assert report.damage is not None
+    assert report.damage.calibration_error is None
 
 
 @pytest.mark.slow
