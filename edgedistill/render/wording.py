@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from edgedistill.core.evidence import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edgedistill.core.evidence import Conditions, Quantity
     from edgedistill.core.report import Report
 
@@ -28,6 +30,20 @@ def latency_legends(report: Report) -> list[str]:
     if not latencies:
         return ["No latency: nothing was measured on this target and nothing was estimated."]
     return list(dict.fromkeys(_latency_legend(latency.p50_ms) for latency in latencies))
+
+
+def intervals(quantities: Iterable[Quantity | None]) -> str:
+    """At which confidence the intervals of figures hold, as a sentence; empty where all are exact.
+
+    >>> from edgedistill.core.evidence import counted
+    >>> intervals([counted(1.0, "bytes"), None])
+    ''
+    """
+    found = sorted({one.confidence for one in quantities if one is not None} - {1.0})
+    if not found:
+        return ""
+    written = list(dict.fromkeys(f"{100 * confidence:.4g} %" for confidence in found))
+    return f"Intervals hold with {' to '.join(dict.fromkeys((written[0], written[-1])))}."
 
 
 def disturbed(report: Report) -> bool:

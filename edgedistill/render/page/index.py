@@ -17,10 +17,12 @@ from edgedistill.render.page.blocks import (
     figure,
 )
 from edgedistill.render.page.document import html
+from edgedistill.render.wording import intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Report
     from edgedistill.core.verdict import Verdict
     from edgedistill.render.page.blocks import Plot
@@ -52,7 +54,8 @@ def index_page(results: Sequence[tuple[Report, Verdict]], *, links: Mapping[str,
             Paragraph(
                 "Each row is the model that ships to that device. Speed-up and accuracy lost are "
                 "against the teacher on the same device. Latencies of unlike conditions stand "
-                "beside each other here and are never pooled."
+                "beside each other here and are never pooled. "
+                f"{intervals(_figures(results))}"
             ),
         ),
     )
@@ -90,7 +93,11 @@ def _table(results: Sequence[tuple[Report, Verdict]], links: Mapping[str, str]) 
         )
         for report, verdict in results
     )
-    return Table("The devices of this run", heads, body, sortable=True)
+    return Table("The devices of this run", heads, body, sortable=True, stacked=True)
+
+
+def _figures(results: Sequence[tuple[Report, Verdict]]) -> Iterator[Quantity | None]:
+    yield from (one.take(report.shipped()) for report, _ in results for one in _COMPARED)
 
 
 def _ships(report: Report) -> str:

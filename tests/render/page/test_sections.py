@@ -77,13 +77,26 @@ def test_flips_and_calibration_error_stand_there_with_their_intervals(
 ) -> None:
     words = _words(_section(tree_of(make_rich()), "damage"))
     for line in (
-        "Answers changed, right or wrong 3.10 % 2.70 to 3.50",
+        "Answers changed, right or wrong 3.10 % 2.70 to 3.50 measured-on-device",
         "Right before, wrong after 1.80 % 1.50 to 2.10",
         "Wrong before, right after 1.30 % 1.00 to 1.60",
         "Expected calibration error, teacher 2.10 % 1.70 to 2.50",
         "Expected calibration error, int8 3.40 % 2.90 to 3.90",
     ):
         assert line in words
+
+
+def test_the_confidence_of_the_intervals_is_told(make_rich: Make, tree_of: Make) -> None:
+    root = tree_of(make_rich())
+    for name in ("waterfall", "times", "damage"):
+        assert "Intervals hold with 95 %." in _words(_section(root, name))
+
+
+def test_each_student_stands_there_as_if_it_were_alone(make_students: Make, tree_of: Make) -> None:
+    words = _words(_section(tree_of(make_students()), "front"))
+    assert "Students of the same teacher, each as if alone" in words
+    assert "small ships int8 80.00 % 79.00 to 81.00 1 ms 0.9 to 1.1" in words
+    assert "wide int8 88.00 % 87.00 to 89.00 1.5 ms" in words
 
 
 def test_examples_are_shown_as_picture_text_sound_and_line(make_rich: Make, tree_of: Make) -> None:

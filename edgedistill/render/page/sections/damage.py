@@ -22,12 +22,13 @@ from edgedistill.render.page.blocks import (
 )
 from edgedistill.render.page.plots.parts import MOST_PARTS, parts_plot
 from edgedistill.render.page.sparkline import sparklines
-from edgedistill.render.wording import sentence
+from edgedistill.render.wording import intervals, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgedistill.core.damage import Damage, PartDamage
+    from edgedistill.core.evidence import Quantity
     from edgedistill.core.report import Report
     from edgedistill.render.page.blocks import Block
 
@@ -49,7 +50,7 @@ def section_of_damage(found: Damage, title: str) -> Section:
     blocks: list[Block] = [
         Paragraph(
             f"{found.after} against {found.before} on {found.samples:,} samples of the "
-            f"{found.split} split.",
+            f"{found.split} split. {intervals(_figures(found))}",
             lead=True,
         ),
         _answers(found),
@@ -58,6 +59,13 @@ def section_of_damage(found: Damage, title: str) -> Section:
         *_examples(found),
     ]
     return Section("damage", title, "Damage", tuple(blocks))
+
+
+def _figures(found: Damage) -> Iterator[Quantity]:
+    flipped = found.flipped
+    yield from (flipped.changed, flipped.lost, flipped.gained)
+    for part in (*found.classes, *found.groups):
+        yield from (part.before, part.after)
 
 
 def _answers(found: Damage) -> Table:
@@ -81,6 +89,7 @@ def _answers(found: Damage) -> Table:
             TableRow((text(what), figure(quantity, write), text(quantity.method)))
             for what, quantity, write in rows
         ),
+        stacked=True,
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from edgedistill.render import figures
 from edgedistill.render.page.blocks import (
-    Cell,
     Column,
     Paragraph,
     Plot,
@@ -20,11 +19,17 @@ from edgedistill.render.page.blocks import (
 )
 from edgedistill.render.page.networks import networks, timed
 from edgedistill.render.page.plots.front import front_plot
+from edgedistill.render.page.row_figures import ACCURACY, MACS, MEDIAN_LATENCY, SIZE
 
 if TYPE_CHECKING:
-    from edgedistill.core.report import Report
-    from edgedistill.render.page.blocks import Block
+    from collections.abc import Iterator
+
+    from edgedistill.core.report import Report, Row
+    from edgedistill.render.page.blocks import Block, Cell
     from edgedistill.render.page.networks import Network
+
+_FIGURES = (ACCURACY, MEDIAN_LATENCY, SIZE, MACS)
+_COLUMNS = (*(Column(one.title, figures=True) for one in _FIGURES), Column("On the front"))
 
 
 def front_section(report: Report) -> Section:
@@ -44,6 +49,7 @@ def front_section(report: Report) -> Section:
         Paragraph(_sentence(drawn, cost), lead=True),
         Plots((Plot("front", title, _told(drawn, cost), front_plot(drawn, timed=is_timed)),)),
         _table(found),
+        *_students(report),
         Paragraph(legend),
     ]
     return Section("front", title, "Front", tuple(blocks))
@@ -68,27 +74,34 @@ def _told(drawn: list[Network], cost: str) -> str:
 
 
 def _table(found: tuple[Network, ...]) -> Table:
-    columns = (
-        Column("Network"),
-        Column("Accuracy", figures=True),
-        Column("Median latency", figures=True),
-        Column("Size", figures=True),
-        Column("MACs", figures=True),
-        Column("On the front"),
-    )
-    return Table("Every network that the run tried", columns, tuple(map(_row, found)), True)
+    columns = (Column("Network"), *_COLUMNS)
+    rows = tuple(map(_row, found))
+    return Table("Every network that the run tried", columns, rows, sortable=True)
+
+
+def _students(report: Report) -> Iterator[Block]:
+    """Every student as it would ship if it were alone, where there are several."""
+    if report.students:
+        columns = (Column("Student"), Column("Would ship"), *_COLUMNS)
+        rows = tuple(
+            TableRow(
+                (
+                    text(one.name),
+                    text(one.shipped().variant or one.choice.step),
+                    *_figures(one.shipped()),
+                    text(figures.front(one)),
+                ),
+                ships=one.name == report.choice.student,
+            )
+            for one in report.students
+        )
+        yield Table("Students of the same teacher, each as if alone", columns, rows, sortable=True)
 
 
 def _row(one: Network) -> TableRow:
-    row = one.row
-    return TableRow(
-        (
-            text(one.name),
-            figure(row.accuracy, figures.accuracy),
-            figure(row.latency.p50_ms if row.latency else None, figures.milliseconds),
-            figure(row.size_mb, figures.megabytes),
-            figure(row.macs, figures.count),
-            Cell("yes" if one.on_front else "no"),
-        ),
-        ships=one.ships,
-    )
+    on_front = text("yes" if one.on_front else "no")
+    return TableRow((text(one.name), *_figures(one.row), on_front), ships=one.ships)
+
+
+def _figures(row: Row) -> tuple[Cell, ...]:
+    return tuple(figure(one.take(row), one.write) for one in _FIGURES)

@@ -19,6 +19,7 @@ from edgedistill.render.page.blocks import (
     text,
 )
 from edgedistill.render.page.plots.times import times_plot
+from edgedistill.render.wording import intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ def times_section(report: Report) -> Section | None:
         Paragraph(" ".join(slowest), lead=True),
         Plots((plot,)),
         _table(networks),
+        Paragraph(intervals(each.time_ms for one in networks for each in one.classes)),
         *(Paragraph(method) for method in dict.fromkeys(_methods(networks))),
         *_single(networks),
     ]

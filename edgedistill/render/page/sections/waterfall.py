@@ -24,6 +24,7 @@ from edgedistill.render.wording import (
     DISTURBED,
     accuracy_legend,
     disturbed,
+    intervals,
     latency_legends,
     sentence,
 )
@@ -61,6 +62,7 @@ def waterfall_section(report: Report) -> Section:
         Plots(tuple(_plots(report))),
         _table(report, "Accuracy and cost of each step", _STEPS),
         *_warning(report),
+        Paragraph(intervals(one.take(row) for row in report.rows for one in _STEPS)),
         Facts(tuple(_evidence(report))),
         Facts(tuple(_methods(report)), title="How these figures were got"),
         _table(report, "Against the teacher, and slow runs", _AGAINST, worst=True),
