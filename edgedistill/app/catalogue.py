@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 from edgedistill.catalog.profiles import check, load, names, profile_file
 from edgedistill.catalog.shapes import check_shapes, shape_documents
 from edgedistill.core.baseline import Baseline
+from edgedistill.core.budgets_document import Budgets
+from edgedistill.core.budgets_schema import budgets_schema
 from edgedistill.core.comparison import Comparison
 from edgedistill.core.device_report import DeviceReport
 from edgedistill.core.estimate import Estimate
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from edgedistill.core.strict import Strict
     from edgedistill.core.target_check import EstimateRow
 
-_DOCUMENTS: dict[str, type[Strict | GateDocument]] = {
+_DOCUMENTS: dict[str, type[Strict | GateDocument | Budgets]] = {
     "recipe": Recipe,
     "profile": TargetProfile,
     "shape": ShapeDocument,
@@ -52,6 +54,7 @@ _DOCUMENTS: dict[str, type[Strict | GateDocument]] = {
     "device-report": DeviceReport,
     "manifest": Manifest,
     "gate": GateDocument,
+    "budgets": Budgets,
 }
 
 
@@ -120,7 +123,7 @@ def schema(kind: str) -> str:
 
     Args:
         kind: recipe, profile, shape, report, quantize-report, estimate, diagnosis, comparison,
-            baseline, device-report, manifest or gate.
+            baseline, device-report, manifest, gate or budgets.
 
     Raises:
         InputError: If there is no such kind of document.
@@ -134,7 +137,8 @@ def schema(kind: str) -> str:
                 remedy=f"Choose one of: {', '.join(_DOCUMENTS)}",
             )
         )
-    schema = TypeAdapter(_DOCUMENTS[kind]).json_schema()
+    document = _DOCUMENTS[kind]
+    schema = budgets_schema() if document is Budgets else TypeAdapter(document).json_schema()
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 

@@ -29,6 +29,7 @@ from edgedistill.app.outcome import (
     TARGETS_FOLDER,
     CompressionRun,
     state_document,
+    verdicts_of,
 )
 from edgedistill.app.pipeline import execute, follow
 from edgedistill.app.plan import tree
@@ -177,16 +178,18 @@ def run_recipe(
             target: assemble(target, resolved=resolved, road=road, finished=finished, notes=notes)
             for target in resolved.recipe.targets
         }
+        verdicts = verdicts_of(reports)
         for target, report in reports.items():
             publish(
                 Shelf(run, f"{TARGETS_FOLDER}/{target}"),
                 report,
+                verdict=verdicts[target],
                 road=road,
                 finished=finished,
                 recipe=resolved.recipe,
                 given=given,
             )
-        publish_index(run, reports)
+        publish_index(run, reports, verdicts)
         run.write(STATE_FILE, state_document(resolved, COMPLETE))
     company.share({target: report.model_dump(mode="json") for target, report in reports.items()})
     company.part()

@@ -59,8 +59,14 @@ class CompressionRun:
 
     def gate(self) -> GateResult:
         """Holds every target's report against its budget."""
-        figures = [figures_of(report) for report in self.reports.values()]
-        return GateResult(judge_all([Case(figures=one, bounds=one.bounds) for one in figures]))
+        return GateResult(tuple(verdicts_of(self.reports).values()))
+
+
+def verdicts_of(reports: Mapping[str, Report]) -> dict[str, Verdict]:
+    """Target to its verdict against the report's own budget, all judged as one gate."""
+    figures = [figures_of(report) for report in reports.values()]
+    verdicts = judge_all([Case(figures=one, bounds=one.bounds) for one in figures])
+    return dict(zip(reports, verdicts, strict=True))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from edgedistill.app.shelf import Shelf, listed_file
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.core.manifest import MANIFEST_FILE
 from edgedistill.data import open_dataset
-from edgedistill.gate.judge import judge
 from edgedistill.render.card import CARD_FILE, model_card
 from edgedistill.render.document import report_text
 from edgedistill.render.markdown import report_markdown
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from edgedistill.core.manifest import GivenFile
     from edgedistill.core.recipe import Recipe
     from edgedistill.core.report import Report
+    from edgedistill.core.verdict import Verdict
     from edgedistill.store import RunFolder
 
 
@@ -74,6 +74,7 @@ def publish(
     shelf: Shelf,
     report: Report,
     *,
+    verdict: Verdict,
     road: Road,
     finished: Finished,
     recipe: Recipe,
@@ -87,6 +88,7 @@ def publish(
     Args:
         shelf: The target's folder.
         report: Of the target.
+        verdict: Of the target, in the gate over all targets of the run.
         road: Where the target's results stand in the plan.
         finished: The stored steps.
         recipe: The resolved recipe.
@@ -100,7 +102,6 @@ def publish(
         shelf.put(file.name, file.read_bytes(), "companion")
     if report.students:
         shelf.put(PARETO_FILE, pareto_svg(report).encode(), "document")
-    verdict = judge(report)
     shelf.put("report.md", report_markdown(report, verdict).encode(), "document")
     shelf.put(PAGE_FILE, report_page(report, verdict).encode(), "document")
     facts = model_facts(report, recipe, dataset, shipped)
@@ -139,8 +140,10 @@ def _put_models(shelf: Shelf, report: Report, road: TargetRoad, finished: Finish
     return shelf.run.root / shelf.folder / report.choice.model
 
 
-def publish_index(run: RunFolder, reports: Mapping[str, Report]) -> None:
+def publish_index(
+    run: RunFolder, reports: Mapping[str, Report], verdicts: Mapping[str, Verdict]
+) -> None:
     """Writes the page that compares the targets of a run, at the run's top."""
-    results = [(report, judge(report)) for report in reports.values()]
+    results = [(report, verdicts[target]) for target, report in reports.items()]
     links = {target: f"{TARGETS_FOLDER}/{target}/{PAGE_FILE}" for target in reports}
     run.write(INDEX_FILE, index_page(results, links=links).encode())

@@ -17,6 +17,7 @@ KINDS = (
     "device-report",
     "manifest",
     "gate",
+    "budgets",
 )
 
 

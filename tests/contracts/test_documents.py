@@ -44,7 +44,7 @@ def described(said: dict[str, Any], schema: dict[str, Any]) -> bool:
     return any(schema["$defs"][name].get("description") for name in references)
 
 
-@pytest.mark.parametrize("kind", ["recipe", "profile"])
+@pytest.mark.parametrize("kind", ["recipe", "profile", "budgets"])
 def test_every_key_is_explained(kind: str) -> None:
     schema = json.loads(edgedistill.schema(kind))
     found = dict(keys(schema))

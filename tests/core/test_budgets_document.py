@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.budgets_document import Budgets, budgets_of
+from edgedistill.core.budgets_schema import budgets_schema
 from edgedistill.core.limits import EVERY
 from edgedistill.errors import InputError
 
@@ -128,6 +130,42 @@ def test_a_limit_may_only_warn() -> None:
     assert set(found.targets["host"].limits) == {"max_size_mb", "min_accuracy"}
 
 
+VALIDATOR = Draft202012Validator(budgets_schema())
+
+
+def refused(limits: Any) -> bool:
+    try:
+        read(limits)
+    except InputError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"latency_p50_ms": "12 ms"},
+        {"latency_p50_ms": "12ms"},
+        {"latency_p50_ms": "12 s"},
+        {"latency_p50_ms": "12"},
+        {"max_accuracy_drop": "2 %"},
+        {"max_accuracy_drop": True},
+        {"max_accuracy_drop": None},
+        {"max_size_mb": {"limit": "4 MB", "on_unjudged": "warn"}},
+        {"max_size_mb": {"limit": "4 MB", "on_unjudged": "pass"}},
+        {"max_size_mb": {"on_unjudged": "warn"}},
+        {"evidence": "estimated"},
+        {"evidence": "guessed"},
+        {"speed": 1},
+        {},
+        [],
+    ],
+)
+def test_the_schema_for_editors_takes_what_is_read(limits: Any) -> None:
+    document = {"schema_version": 1, "targets": {"host": limits}}
+    assert VALIDATOR.is_valid(document) == (not refused(limits))
+
+
 NUMBERS = st.one_of(
     st.floats(), st.integers(-2, 3), st.sampled_from([0.0, 1.0, 1e-300, 5e-324, 1e308])
 )
@@ -136,6 +174,9 @@ NUMBERS = st.one_of(
 @settings(deadline=None)
 @given(name=st.sampled_from(sorted(EVERY)), number=NUMBERS)
 def test_a_budgets_file_takes_the_numbers_that_a_recipe_takes(name: str, number: float) -> None:
+    document = {"schema_version": 1, "targets": {"host": {name: number}}}
+    fits = VALIDATOR.is_valid(document) if math.isfinite(number) else False
+    assert fits == (not refused({name: number}))
     try:
         bound = getattr(Budget.read({name: number}, file="recipe.yaml"), name)
     except InputError:
