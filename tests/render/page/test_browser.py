@@ -6,8 +6,10 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from compared_models import comparison
 
 from edgedistill.gate.judge import judge
+from edgedistill.render.page.comparison import comparison_html
 from edgedistill.render.page.index import index_page
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     Open = Callable[..., Page]
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
-PAGES = ("report.html", "index.html")
+PAGES = ("report.html", "index.html", "compare.html")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -40,7 +42,7 @@ def browser() -> Iterator[Browser]:
 def folder(
     tmp_path_factory: pytest.TempPathFactory, make_rich: Make, make_report: Make, page_of: Make
 ) -> Path:
-    """A page in which every section tells something, all names hostile, and an index of two."""
+    """A page in which every section tells something, an index of two, a comparison; all hostile."""
     folder = tmp_path_factory.mktemp("pages")
     rich = make_rich(names=(*"012345678", HOSTILE))
     rich = rich.model_copy(update={"run": HOSTILE, "target_title": HOSTILE})
@@ -49,6 +51,8 @@ def folder(
     results = [(report, judge(report)) for report in (rich, other)]
     index = index_page(results, links={"host": "report.html", "other": "other.html"})
     (folder / "index.html").write_text(index, encoding="utf-8")
+    compared = comparison_html(comparison(name=HOSTILE, notes=(HOSTILE,), target_title=HOSTILE))
+    (folder / "compare.html").write_text(compared, encoding="utf-8")
     return folder
 
 
