@@ -50,6 +50,13 @@ def test_the_run_is_as_good_as_its_worst_device(make_report: Make, parse: Make) 
     assert "✕ FAIL 2 devices: 1 FAIL, 1 PASS." in words
 
 
+def test_the_table_of_devices_can_be_sorted_and_becomes_cards(
+    make_report: Make, parse: Make
+) -> None:
+    (table,) = parse(_page(make_report(), make_report(target="pi"))).iter("table")
+    assert table.get("class", "").split() == ["sortable", "stacked"]
+
+
 def test_one_device_needs_no_plot_and_no_library(make_report: Make) -> None:
     assert 'data-plot="' not in _page(make_report())
     assert len(_page(make_report())) < 60_000

@@ -39,7 +39,8 @@ def learning_section(report: Report) -> Section | None:
     if not report.learning:
         return None
     heads = columns("Samples", "With label", "Validation accuracy", "Gain", first="Step")
-    table = Table("Every step of the learning", heads, tuple(map(_row, report.learning)))
+    rows = tuple(map(_row, report.learning))
+    table = Table("Every step of the learning", heads, rows, stacked=True)
     blocks: list[Block] = [table]
     for step in report.learning:
         if step.feedback is not None:
