@@ -29,6 +29,8 @@ def writer(check: Check) -> Callable[[Quantity | None], str]:
     """How the figure of a check is written."""
     if check.unit == "%" and any(word in check.budget for word in _DIFFERENCES):
         return figures.points
+    if check.budget == "max_parity_error":
+        return figures.plain  # a ratio of errors, far too small for two decimals
     return _WRITERS.get(check.unit, figures.plain)
 
 

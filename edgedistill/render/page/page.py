@@ -51,9 +51,12 @@ def verdict_summary(verdict: Verdict) -> str:
     if not verdict.checks:
         return "There is nothing to judge, no budget is set."
     outcomes = [check.outcome for check in verdict.checks]
-    kept, broken = outcomes.count(Outcome.PASS), outcomes.count(Outcome.FAIL)
-    words = f"{kept} of {len(outcomes)} limits kept"
-    if broken:
-        words += f", {broken} broken"
-    unjudged = len(outcomes) - kept - broken
-    return f"{words}, {unjudged} could not be judged." if unjudged else f"{words}."
+    unjudged = [check.warns for check in verdict.checks if check.outcome is Outcome.UNJUDGED]
+    counts = (
+        (outcomes.count(Outcome.FAIL), "broken"),
+        (unjudged.count(False), "could not be judged"),
+        (unjudged.count(True), "could not be judged and only warned"),
+    )
+    told = [f"{outcomes.count(Outcome.PASS)} of {len(outcomes)} limits kept"]
+    told += [f"{count} {words}" for count, words in counts if count]
+    return f"{', '.join(told)}."

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edgedistill.core.budget import Budget
 from edgedistill.core.report import Choice
+from edgedistill.core.verdict import Outcome
 from edgedistill.gate.judge import judge
 from edgedistill.render import figures
 from edgedistill.render.page.page import report_page, verdict_summary
@@ -138,6 +141,18 @@ def test_without_a_budget_there_is_nothing_to_judge(make_report: Make, words_of:
     report = make_report(budget=Budget())
     assert "There is nothing to judge, no budget is set." in words_of(report)
     assert verdict_summary(judge(report)) == "There is nothing to judge, no budget is set."
+
+
+def test_a_warning_is_never_shown_as_kept(make_report: Make) -> None:
+    verdict = judge(make_report())
+    warned = tuple(
+        replace(check, warns=check.outcome is Outcome.UNJUDGED) for check in verdict.checks
+    )
+    page = report_page(make_report(), replace(verdict, checks=warned))
+    assert "1 of 3 limits kept, 1 broken, 1 could not be judged and only warned." in page
+    assert '</span> UNJUDGED</strong><span class="note">only a warning</span>' in re.sub(
+        r">\s+<", "><", page
+    )
 
 
 def test_the_summary_counts_every_outcome(make_report: Make) -> None:

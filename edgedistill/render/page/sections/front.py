@@ -42,7 +42,8 @@ def front_section(report: Report) -> Section:
     among = ", the teacher among them," if report.rows[0].has_file else ""
     legend = (
         f"On the front is what no network here{among} beats: at least as accurate and as fast, and "
-        "better in one. Where a latency is neither measured nor estimated, multiply-accumulates "
+        "better in one; the dashed line joins it. The ring marks what ships, crosses are the "
+        "intervals. Where a latency is neither measured nor estimated, multiply-accumulates "
         "stand for it."
     )
     blocks: list[Block] = [
