@@ -38,7 +38,7 @@ def digits() -> Dataset:
     """8x8 pictures of digits, normalized: 900 to learn from, 897 that decide."""
     source = load_digits()
     pictures = ((source.images / 16 - 0.3) / 0.4).astype(np.float32)[:, None]
-    return _dataset("digits", pictures, source.target, 900)
+    return dataset_of("digits", pictures, source.target, 900)
 
 
 def digits_of_a_broken_sensor() -> Dataset:
@@ -54,7 +54,7 @@ def tumours() -> Dataset:
     source = load_breast_cancer()
     order = np.random.default_rng(0).permutation(len(source.target))
     rows = source.data.astype(np.float32)[order]
-    return _dataset("breast cancer", rows, source.target[order], 300)
+    return dataset_of("breast cancer", rows, source.target[order], 300)
 
 
 def depthwise(dataset: Dataset, path: Path) -> None:
@@ -97,12 +97,12 @@ def standardized(dataset: Dataset, path: Path) -> None:
     module = nn.Sequential(
         nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
     )
-    _teach(nn.Sequential(_Standardized(mean, spread), module), dataset, epochs=60)
+    teach(nn.Sequential(Standardized(mean, spread), module), dataset, epochs=60)
     first = module[0]
     with torch.no_grad():
         first.bias -= first.weight @ (mean / spread)
         first.weight /= spread
-    _export(module, dataset, path)
+    export(module, dataset, path)
 
 
 def unequal(octaves: float) -> Callable[[Path], None]:
@@ -167,12 +167,15 @@ def _is_transposed(node: onnx.NodeProto) -> bool:
     return any(one.name == "transB" and one.i for one in node.attribute)
 
 
-class _Standardized(nn.Module):
+class Standardized(nn.Module):
+    """Values less a mean, by a spread."""
+
     def __init__(self, mean: torch.Tensor, spread: torch.Tensor) -> None:
         super().__init__()
         self.mean, self.spread = mean, spread
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Values of any shape."""
         return (values - self.mean) / self.spread
 
 
@@ -219,7 +222,9 @@ def _head(inputs: int) -> tuple[nn.Module, ...]:
     return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10)
 
 
-def _dataset(name: str, inputs: np.ndarray, labels: np.ndarray, taught: int) -> Dataset:
+def dataset_of(name: str, inputs: np.ndarray, labels: np.ndarray, taught: int) -> Dataset:
+    """The first `taught` samples are to learn from, the others decide; the first 128 calibrate."""
+
     def split(start: int, stop: int) -> Split:
         return Split(
             inputs={"input": inputs[start:stop]},
@@ -243,11 +248,12 @@ def _dataset(name: str, inputs: np.ndarray, labels: np.ndarray, taught: int) -> 
 
 
 def _finish(module: nn.Module, dataset: Dataset, path: Path, epochs: int = 25) -> None:
-    _teach(module, dataset, epochs=epochs)
-    _export(module, dataset, path)
+    teach(module, dataset, epochs=epochs)
+    export(module, dataset, path)
 
 
-def _teach(module: nn.Module, dataset: Dataset, *, epochs: int) -> None:
+def teach(module: nn.Module, dataset: Dataset, *, epochs: int) -> None:
+    """Trains on the labels."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.from_numpy(dataset.train.inputs["input"].copy())
     labels = torch.from_numpy(dataset.train.labels)
@@ -260,7 +266,8 @@ def _teach(module: nn.Module, dataset: Dataset, *, epochs: int) -> None:
             optimizer.step()
 
 
-def _export(module: nn.Module, dataset: Dataset, path: Path) -> None:
+def export(module: nn.Module, dataset: Dataset, path: Path) -> None:
+    """Writes the module as ONNX."""
     example = torch.from_numpy(dataset.train.inputs["input"][:2].copy())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own

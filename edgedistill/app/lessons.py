@@ -58,27 +58,6 @@ class LessonRoad:
         if start is not None:
             inputs["network"] = start
 
-        def make(folders: Mapping[str, Path]) -> Stage:
-            nothing = unneeded(folders["int8"]) if "int8" in folders else None
-            if nothing is not None:
-                return nothing
-            dataset = open_dataset(folders["data"])
-            if start is None:
-                network = learning.networks.fresh_student(learning.learner, dataset)
-            else:
-                network = learning.compressed(folders["network"])
-            return Distillation(
-                network=network,
-                dataset=dataset,
-                answers=open_answers(folders["answers"]),
-                config=config,
-                heart=_heart(folders),
-                teacher=learning.networks.teacher(folders["teacher"]) if config.layers else None,
-                rounding=self.rounding,
-                title=self.title,
-                recipe_key=self.key,
-            )
-
         own = learning.networks.student_fingerprints[learning.learner.name]
         fresh = {} if start else {"model": own}
         without_feedback = config.model_copy(update={"feedback": None})
@@ -92,7 +71,7 @@ class LessonRoad:
             },
             inputs=inputs,
             code=ROOMS,
-            make=make,
+            make=self._lesson,
             target=self.target,
             together=True,
         )
@@ -100,6 +79,29 @@ class LessonRoad:
             for number in range(1, config.feedback.rounds + 1):
                 step = self._round(number, config.feedback, step)
         return step
+
+    def _lesson(self, folders: Mapping[str, Path]) -> Stage:
+        """The lesson, by the folders of the steps it reads; nothing where int8 does without."""
+        nothing = unneeded(folders["int8"]) if "int8" in folders else None
+        if nothing is not None:
+            return nothing
+        learning, dataset = self.learning, open_dataset(folders["data"])
+        if "network" in folders:
+            network = learning.compressed(folders["network"])
+        else:
+            network = learning.networks.fresh_student(learning.learner, dataset)
+        layers = self.config.layers
+        return Distillation(
+            network=network,
+            dataset=dataset,
+            answers=open_answers(folders["answers"]),
+            config=self.config,
+            heart=_heart(folders),
+            teacher=learning.networks.teacher(folders["teacher"]) if layers else None,
+            rounding=self.rounding,
+            title=self.title,
+            recipe_key=self.key,
+        )
 
     def _round(self, number: int, feedback: Feedback, network: PlannedStep) -> PlannedStep:
         learning, config = self.learning, self.config
