@@ -32,12 +32,13 @@ def damage_of(rows: Rows, branch: Branch, shipped: Row) -> Damage | None:
     name = shipped.variant or shipped.step
     if name == "teacher":
         return None
+    reporting = rows.resolved.recipe.report
     return tasks.damage_between(
         _teacher(rows, branch),
         tasks.Answered(name, rows.evaluation(branch, name, _SPLIT), rows.evidence),
         split=_SPLIT,
-        show=partial(show_sample, rows.dataset, _SPLIT),
-        examples=rows.resolved.recipe.report.examples,
+        show=partial(show_sample, rows.dataset, _SPLIT, sample_rate_hz=reporting.sample_rate_hz),
+        examples=reporting.examples,
     )
 
 

@@ -165,6 +165,9 @@ class Reporting(Strict):
     examples: int = Field(default=24, ge=0, le=200)
     """How many samples that only the compressed network gets wrong are shown, the surest mistakes
     first; 0 for none, where the data is private: nothing of any sample is then in a report."""
+    sample_rate_hz: int | None = Field(default=None, ge=1000, le=192000)
+    """Says that samples are sounds of one channel, recorded at this rate, so that reports let them
+    be heard."""
 
 
 class Target(Strict):

@@ -1,4 +1,4 @@
-"""A sample as a person can look at it: picture, text or curve, small enough for a page."""
+"""A sample as a person can look at it: picture, text, sound or curve, small enough for a page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from edgedistill.core.damage import Picture, Signal, Text
+from edgedistill.data.sound import sound_of
 
 if TYPE_CHECKING:
     from edgedistill.core.damage import Content
@@ -31,18 +32,21 @@ _FLATTEST = 8
 """A grid of numbers longer than this many times its width is no picture."""
 
 
-def show_sample(dataset: Dataset, split_name: SplitName, index: int) -> Content | None:
+def show_sample(
+    dataset: Dataset, split_name: SplitName, index: int, *, sample_rate_hz: int | None = None
+) -> Content | None:
     """One prepared sample as a person can look at it; the same bytes each time.
 
     A picture is what was left of it after resizing and cropping, never enlarged. Numbers are drawn
     as curves, a channel each; grids of numbers with more than 8 rows and columns (a spectrogram,
     pixels from the caller's own code) are drawn as pictures, from their least to their greatest
-    value. No source says that its numbers are a sound, so a sound is drawn as the curve it is.
+    value. Numbers are a sound only where a sample rate says so.
 
     Args:
         dataset: Prepared data.
         split_name: One of its splits.
         index: The sample's place in the split.
+        sample_rate_hz: Of samples that are waveforms; None for others.
 
     Returns:
         None where there is nothing to see: token numbers without their text, or values that are
@@ -55,10 +59,10 @@ def show_sample(dataset: Dataset, split_name: SplitName, index: int) -> Content 
     split = _split(dataset, split_name)
     if not 0 <= index < len(split):
         raise IndexError(f"there is no sample {index}: {split_name} has {len(split)}")
-    return show(split, index)
+    return show(split, index, sample_rate_hz=sample_rate_hz)
 
 
-def show(split: Split, index: int) -> Content | None:
+def show(split: Split, index: int, *, sample_rate_hz: int | None = None) -> Content | None:
     """One sample of a split, as `show_sample`.
 
     Raises:
@@ -68,6 +72,11 @@ def show(split: Split, index: int) -> Content | None:
         raise IndexError(f"there is no sample {index}: there are {len(split)}")
     if split.texts is not None:
         return _text(split.texts[index])
+    if sample_rate_hz is not None:
+        heard = (sound_of(np.asarray(raw[index]), sample_rate_hz) for raw in split.inputs.values())
+        sound = next((one for one in heard if one is not None), None)
+        if sound is not None:
+            return sound
     shown = (_show(raw, index, split.preprocessing) for _, raw in _by_dimensions(split))
     return next((content for content in shown if content is not None), None)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgedistill.core.damage import Picture, Signal, Text
+from edgedistill.core.damage import Picture, Signal, Sound, Text
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.recipe import Columns, Data, Splits
 from edgedistill.data import Source, live_source, open_source
@@ -212,3 +212,12 @@ def test_a_shown_signal_is_read_back_as_it_was_written(prepare: Prepare) -> None
     content = show_sample(dataset, "train", 2)
     assert isinstance(content, Signal)
     assert Signal.read(json.loads(content.model_dump_json()), file="a report") == content
+
+
+def test_a_waveform_is_heard_where_a_rate_says_that_it_is_one(prepare: Prepare) -> None:
+    inputs = np.sin(GENERATOR.normal(size=(16, 1, 800))).astype(np.float32)
+    dataset = live(prepare, inputs)
+    content = show_sample(dataset, "train", 0, sample_rate_hz=8000)
+    assert isinstance(content, Sound)
+    assert content.seconds == 0.1
+    assert isinstance(show_sample(dataset, "train", 0), Signal)
