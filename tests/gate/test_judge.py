@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgedistill.core.budget import Budget
@@ -380,6 +380,7 @@ def unchecked(low: float, value: float, high: float) -> Quantity:
     )
 
 
+@settings(deadline=None)
 @given(ends=st.tuples(NUMBERS, NUMBERS, NUMBERS), bound=NUMBERS, at_least=st.booleans())
 def test_what_is_no_finite_interval_is_never_passed_or_failed(
     ends: tuple[float, float, float], bound: float, at_least: bool
@@ -394,6 +395,7 @@ def test_what_is_no_finite_interval_is_never_passed_or_failed(
         assert (high < bound) if at_least else (low > bound)
 
 
+@settings(deadline=None)
 @given(
     broken=st.sampled_from([math.nan, math.inf, -math.inf]),
     place=st.integers(0, 2),
@@ -423,6 +425,7 @@ def test_a_broken_figure_passes_no_limit(
     assert {check.outcome for check in verdict.checks} == {UNJUDGED}
 
 
+@settings(deadline=None)
 @given(bound=st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_a_broken_limit_passes_nothing(make_report: Callable[..., Report], bound: float) -> None:
     budget = Budget.model_construct(
@@ -431,6 +434,7 @@ def test_a_broken_limit_passes_nothing(make_report: Callable[..., Report], bound
     assert {check.outcome for check in judge(make_report(), budget).checks} == {UNJUDGED}
 
 
+@settings(deadline=None)
 @given(value=FINITE, below=FINITE, above=FINITE, bound=FINITE, slack=FINITE, at_least=st.booleans())
 def test_slack_never_turns_a_pass_into_less_nor_makes_a_fail(
     value: float, below: float, above: float, bound: float, slack: float, at_least: bool
@@ -444,6 +448,7 @@ def test_slack_never_turns_a_pass_into_less_nor_makes_a_fail(
     assert ranks[after] >= ranks[before]
 
 
+@settings(deadline=None)
 @given(stable=st.booleans(), bound=st.floats(0.1, 10.0), slack=st.floats(0.0, 10.0))
 def test_slack_in_a_budget_never_worsens_a_verdict(
     make_report: Callable[..., Report],
