@@ -130,7 +130,7 @@ CASES: dict[Way, Case] = {
         scheme=scheme_of_the_npu(),
     ),
     "fine-tuning": Case(
-        "one weight scale per tensor, a residual stream whose channels differ by up to 300",
+        "one weight scale per tensor, a residual stream whose channels differ by up to 1024",
         networks.digits,
         last.residual,
         scheme=PER_TENSOR,

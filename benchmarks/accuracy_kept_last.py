@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 BLACK_LEVEL, PER_STEP = 2000.0, 1.0
 """Of a sensor: what it counts in the dark, and how many counts more a step of brightness is."""
 WIDTH, BLOCKS = 24, 2
-OCTAVES = 4.5
+OCTAVES = 5.0
 """Channels of the residual stream are scaled by 2 to the power of up to this each way."""
-LESSON = Distill(temperature=2, train=Training(epochs=15, batch_size=32, learning_rate=4e-3))
+LESSON = Distill(temperature=2, train=Training(epochs=30, batch_size=32, learning_rate=4e-3))
 
 
 def digits_in_counts() -> Dataset:
