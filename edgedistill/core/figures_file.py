@@ -37,6 +37,7 @@ def read_figures(path: Path) -> Figures:
         fields.fault("schema_version", "is no version of this schema", "Give 1 or 2", version)
     choice = fields.mapping(document, "", "choice") or {}
     step, model = (fields.text(choice, "choice", name) for name in ("step", "model"))
+    _plain_file_name(fields, "choice.model", model)
     row, place = _shipped(fields, document, step)
     made = fields.mapping(document, "", "provenance") or {}
     figures = Figures(
@@ -74,9 +75,8 @@ def read_reference(path: Path) -> Reference:
         if not isinstance(found, str) or not _SHA256.fullmatch(found):
             fields.fault(name, "is no SHA-256", "Give 64 hexadecimal digits", found)
     model = document.get("model")
-    if model is not None and not _is_file_name(model):
-        remedy = "Put the model beside the file and name it"
-        fields.fault("model", "is not a plain file name", remedy, model)
+    if model is not None:
+        _plain_file_name(fields, "model", model)
     named = fields.mapping(document, "", "figures") or {}
     figures = {name: fields.figure(found, f"figures.{name}") for name, found in named.items()}
     target = fields.text(document, "", "target")
@@ -105,11 +105,21 @@ _BASELINE_KEYS = {
 }
 
 
-def _is_file_name(name: object) -> bool:
-    """Whether nothing else on the disk is reached through it, on any system."""
-    if not isinstance(name, str) or name in ("", ".", ".."):
-        return False
-    return all(path.name == name for path in (PurePosixPath(name), PureWindowsPath(name)))
+_LONGEST_NAME = 255
+"""Bytes, in the file systems of all our targets."""
+
+
+def _plain_file_name(fields: Fields, place: str, name: object) -> None:
+    """Refuses a name by which something else on the disk could be reached, on any system."""
+    plain = (
+        isinstance(name, str)
+        and name not in ("", ".", "..")
+        and all(path.name == name for path in (PurePosixPath(name), PureWindowsPath(name)))
+        and len(name.encode(errors="replace")) <= _LONGEST_NAME
+    )
+    if not plain:
+        remedy = "Put the model beside the file and name it"
+        fields.fault(place, "is not a plain file name", remedy, name)
 
 
 def _shipped(

@@ -187,7 +187,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     _value(
         INT8_SHARE,
-        title="share of the work that is in int8",
+        title="share of the work that the file has in int8",
         kind="coverage",
         side="at least",
         unit="%",

@@ -116,6 +116,8 @@ def broken(place: tuple[str | int, ...], value: object) -> dict[str, Any]:
         (("rows",), {}, "rows: is not a list"),
         (("rows",), [], "choice.step 'int8' has no row"),
         (("choice", "step"), "pruned", "choice.step 'pruned' has no row"),
+        (("choice", "model"), "../model.onnx", "choice.model: is not a plain file name"),
+        (("choice", "model"), "m" * 300, "choice.model: is not a plain file name"),
         ((*ROW, "model_sha256"), None, "rows.0.model_sha256: is not text"),
         ((*ROW, "accuracy", "value"), ..., "rows.0.accuracy.value: is missing"),
         ((*ROW, "accuracy", "value"), "0.9", "rows.0.accuracy.value: is not a number"),
