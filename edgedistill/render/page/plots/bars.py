@@ -45,41 +45,36 @@ def bars_plot(
     """
     import altair as alt
 
-    values = [
-        {
-            "name": bar.name,
-            **theme.ends(bar.figure, scale),
-            "ships": bar.ships,
-            "written": bar.written,
-            "evidence": bar.figure.evidence.value,
-            "method": bar.figure.method,
-        }
-        for bar in bars
-    ]
-    up = alt.Y(
-        "name:N", sort=None, title=None, axis=alt.Axis(grid=False, ticks=False, domain=False)
-    )
+    up = theme.rows("name", order=[bar.name for bar in bars])
     across = alt.X(
         "value:Q",
         title=unit,
         scale=alt.Scale(zero=from_zero, nice=True),
         axis=alt.Axis(tickCount=4, format="~r"),
     )
-    tooltip = [
-        alt.Tooltip("name:N", title=what),
-        alt.Tooltip("written:N", title="Figure"),
-        alt.Tooltip("evidence:N", title="Evidence"),
-        alt.Tooltip("method:N", title="Method"),
-    ]
-    chart = alt.Chart(theme.data(values))
+    tooltip = theme.tooltip(
+        ("name", what), ("written", "Figure"), ("evidence", "Evidence"), ("method", "Method")
+    )
+    chart = alt.Chart(theme.data([_value(bar, scale) for bar in bars]))
     colour = alt.when("datum.ships").then(alt.value(theme.ACCENT)).otherwise(alt.value(theme.FAINT))
-    mark = (
-        chart.mark_bar(height=12, cornerRadiusEnd=2)
-        if from_zero
-        else chart.mark_point(filled=True, size=90, opacity=1)
+    bar, point = (
+        chart.mark_bar(height=12, cornerRadiusEnd=2),
+        chart.mark_point(filled=True, size=90),
     )
     reach = chart.mark_rule(color=theme.INK, strokeWidth=1.5)
-    marks = mark.encode(x=across, y=up, color=colour, tooltip=tooltip)
+    mark = bar if from_zero else point
+    marks = mark.encode(x=across, y=up, color=colour, opacity=alt.value(1), tooltip=tooltip)
     spans = reach.encode(x=alt.X("low:Q"), x2="high:Q", y=up, tooltip=tooltip)
     layers = [marks, spans] if from_zero else [spans, marks]
     return theme.finished(alt.LayerChart(layer=layers), height=_ROW_PX * len(bars))
+
+
+def _value(bar: Bar, scale: float) -> dict[str, Any]:
+    return {
+        "name": bar.name,
+        **theme.ends(bar.figure, scale),
+        "ships": bar.ships,
+        "written": bar.written,
+        "evidence": bar.figure.evidence.value,
+        "method": bar.figure.method,
+    }

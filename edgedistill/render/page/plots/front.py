@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.render import figures
 from edgedistill.render.page.plots import theme
+from edgedistill.render.scale import logarithmic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +17,25 @@ if TYPE_CHECKING:
 
 _LOGARITHMIC_FROM = 8.0
 """From this ratio of the dearest to the cheapest on, costs stand on a logarithmic axis."""
-_STEPS = ("teacher", "distilled", "pruned", "fp16", "int8")
-_SHAPES = ("diamond", "circle", "triangle-up", "triangle-down", "square")
+_SHAPES = {
+    "teacher": "diamond",
+    "distilled": "circle",
+    "pruned": "triangle-up",
+    "fp16": "triangle-down",
+    "int8": "square",
+}
 _HEIGHT_PX = 360
+
+_HOVER = (
+    ("name", "Network"),
+    ("told_accuracy", "Accuracy"),
+    ("told_latency", "Median latency"),
+    ("evidence", "Evidence"),
+    ("told_size", "Size"),
+    ("told_macs", "MACs"),
+    ("on_front", "On the front"),
+)
+"""What hovering over a mark tells: field and title."""
 
 
 def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
@@ -32,31 +49,11 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
 
     middle = (min(one.cost for one in networks) + max(one.cost for one in networks)) / 2
     values = [_value(one, cheap=one.cost <= middle) for one in networks]
-    present = [step for step in _STEPS if any(one.row.step == step for one in networks)]
-    across = alt.X(
-        "cost:Q", title=_title(timed=timed), axis=_axis(timed=timed), scale=_scale(values)
-    )
+    across = _across(values, timed=timed)
     up = alt.Y("accuracy:Q", title="Accuracy (%)", scale=alt.Scale(zero=False, padding=14))
     chart = alt.Chart(theme.data(values))
-    shape = alt.Shape(
-        "step:N",
-        sort=present,
-        scale=alt.Scale(domain=present, range=[_SHAPES[_STEPS.index(step)] for step in present]),
-        legend=alt.Legend(symbolFillColor=theme.FAINT, symbolStrokeColor=theme.FAINT),
-    )
     colour = alt.when("datum.on_front == 'yes'").then(alt.value(theme.ACCENT))
-    tooltip = [
-        alt.Tooltip(f"{field}:N", title=title)
-        for field, title in (
-            ("name", "Network"),
-            ("told_accuracy", "Accuracy"),
-            ("told_latency", "Median latency"),
-            ("evidence", "Evidence"),
-            ("told_size", "Size"),
-            ("told_macs", "MACs"),
-            ("on_front", "On the front"),
-        )
-    ]
+    tooltip = theme.tooltip(*_HOVER)
     reach = chart.mark_rule(color=theme.MUTED, opacity=0.6)
     layers = [
         chart.transform_filter("datum.on_front == 'yes'")
@@ -69,7 +66,7 @@ def front_plot(networks: Sequence[Network], *, timed: bool) -> dict[str, Any]:
         ).encode(
             x=across,
             y=up,
-            shape=shape,
+            shape=_shape(networks),
             color=colour.otherwise(alt.value(theme.FAINT)),
             tooltip=tooltip,
         ),
@@ -118,22 +115,31 @@ def _value(one: Network, *, cheap: bool) -> dict[str, Any]:
     }
 
 
-def _title(*, timed: bool) -> str:
-    return "Median latency of one inference (ms)" if timed else "Multiply-accumulates"
-
-
-def _axis(*, timed: bool) -> altair.Axis:
+def _shape(networks: Sequence[Network]) -> altair.Shape:
+    """A shape for each step that is there."""
     import altair as alt
 
-    return alt.Axis(format="~r" if timed else "~s", tickCount=6, grid=True)
+    drawn = {one.row.step for one in networks}
+    present = {step: shape for step, shape in _SHAPES.items() if step in drawn}
+    return alt.Shape(
+        "step:N",
+        sort=list(present),
+        scale=alt.Scale(domain=list(present), range=list(present.values())),
+        legend=alt.Legend(symbolFillColor=theme.FAINT, symbolStrokeColor=theme.FAINT),
+    )
 
 
-def _scale(values: theme.Values) -> altair.Scale:
+def _across(values: theme.Values, *, timed: bool) -> altair.X:
+    """The axis of costs: logarithmic with round ticks where they are far apart."""
     import altair as alt
 
+    title = "Median latency of one inference (ms)" if timed else "Multiply-accumulates"
+    form = "~r" if timed else "~s"
     low = min(value["cost_low"] for value in values)
     high = max(value["cost_high"] for value in values)
-    wide = low > 0 and high / low >= _LOGARITHMIC_FROM
-    return (
-        alt.Scale(type="log", nice=True, padding=14) if wide else alt.Scale(zero=False, padding=14)
-    )
+    axis, scale = alt.Axis(format=form, tickCount=6), alt.Scale(zero=False, padding=14)
+    if low > 0 and high / low >= _LOGARITHMIC_FROM:
+        ticks = logarithmic(low, high, start=0, end=1).ticks
+        axis = alt.Axis(format=form, values=ticks)
+        scale = alt.Scale(type="log", domain=[ticks[0], ticks[-1]], nice=False)
+    return alt.X("cost:Q", title=title, axis=axis, scale=scale)

@@ -17,6 +17,16 @@ MOST_PARTS = 40
 _ROW_PX = 22
 _AXES_PX = 40
 
+_HOVER = (
+    ("name", "Name"),
+    ("told_before", "Before"),
+    ("told_after", "After"),
+    ("told_drop", "Lost"),
+    ("evidence", "Evidence"),
+    ("samples", "Samples"),
+)
+"""What hovering over a mark tells: field and title."""
+
 
 def parts_plot(parts: Sequence[PartDamage], *, before: str, after: str) -> dict[str, Any]:
     """A line from the accuracy before to the one after, with the interval of the latter.
@@ -29,18 +39,14 @@ def parts_plot(parts: Sequence[PartDamage], *, before: str, after: str) -> dict[
     import altair as alt
 
     shown = parts[:MOST_PARTS]
-    names = [{"name": part.name, **_facts(part)} for part in shown]
+    networks = {"before": f"{before} (before)", "after": f"{after} (after)"}
+    values = [{"name": part.name, **_facts(part)} for part in shown]
     points = [
         {**value, "network": network, "accuracy": value[side]}
-        for value in names
-        for side, network in (("before", f"{before} (before)"), ("after", f"{after} (after)"))
+        for value in values
+        for side, network in networks.items()
     ]
-    up = alt.Y(
-        "name:N",
-        sort=[part.name for part in shown],
-        title=None,
-        axis=alt.Axis(grid=True, ticks=False, domain=False),
-    )
+    up = theme.rows("name", order=[part.name for part in shown], grid=True)
     across = alt.X(
         "accuracy:Q",
         title="Accuracy (%)",
@@ -49,33 +55,18 @@ def parts_plot(parts: Sequence[PartDamage], *, before: str, after: str) -> dict[
     )
     colour = alt.Color(
         "network:N",
-        scale=alt.Scale(
-            domain=[f"{before} (before)", f"{after} (after)"], range=[theme.FAINT, theme.ACCENT]
-        ),
+        scale=alt.Scale(domain=list(networks.values()), range=[theme.FAINT, theme.ACCENT]),
         legend=alt.Legend(symbolType="circle"),
     )
-    tooltip = [
-        alt.Tooltip(f"{field}:N", title=title)
-        for field, title in (
-            ("name", "Name"),
-            ("told_before", "Before"),
-            ("told_after", "After"),
-            ("told_drop", "Lost"),
-            ("evidence", "Evidence"),
-            ("samples", "Samples"),
-        )
-    ]
-    lines = alt.Chart(theme.data(names))
+    lines, dots = alt.Chart(theme.data(values)), alt.Chart(theme.data(points))
+    reach = lines.mark_rule(color=theme.ACCENT, opacity=0.28, strokeWidth=7)
+    drop = lines.mark_rule(color=theme.MUTED, strokeWidth=1.5)
+    dot = dots.mark_point(filled=True, size=70, opacity=1)
+    hover = {"y": up, "tooltip": theme.tooltip(*_HOVER)}
     layers = [
-        lines.mark_rule(color=theme.ACCENT, opacity=0.28, strokeWidth=7).encode(
-            x=alt.X("low:Q"), x2="high:Q", y=up, tooltip=tooltip
-        ),
-        lines.mark_rule(color=theme.MUTED, strokeWidth=1.5).encode(
-            x=alt.X("before:Q"), x2="after:Q", y=up, tooltip=tooltip
-        ),
-        alt.Chart(theme.data(points))
-        .mark_point(filled=True, size=70, opacity=1)
-        .encode(x=across, y=up, color=colour, tooltip=tooltip),
+        reach.encode(x=alt.X("low:Q"), x2="high:Q", **hover),
+        drop.encode(x=alt.X("before:Q"), x2="after:Q", **hover),
+        dot.encode(x=across, color=colour, **hover),
     ]
     return theme.finished(alt.LayerChart(layer=layers), height=_ROW_PX * len(shown) + _AXES_PX)
 

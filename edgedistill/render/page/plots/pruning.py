@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
 _HEIGHT_PX = 300
 
+_HOVER = (
+    ("number", "Network"),
+    ("told_cost", "Cost"),
+    ("evidence", "Evidence"),
+    ("told_kept", "Importance kept"),
+    ("macs", "MACs"),
+    ("form", "As"),
+    ("on_front", "On the front"),
+)
+"""What hovering over a mark tells: field and title."""
+
 
 def pruning_plot(search: Pruned) -> dict[str, Any]:
     """Every network that was priced as a point, the front joined by a stair, what was taken ringed.
@@ -22,22 +33,7 @@ def pruning_plot(search: Pruned) -> dict[str, Any]:
     """
     import altair as alt
 
-    values = [
-        {
-            "number": place + 1,
-            "cost": one.cost.value,
-            "kept": 100 * one.kept_importance,
-            "on_front": "yes" if one.on_front else "no",
-            "taken": place == search.chosen,
-            "label": "taken",
-            "told_cost": goal_cost(one.cost, search.unit),
-            "evidence": one.cost.evidence.value,
-            "told_kept": format_percent(one.kept_importance),
-            "macs": format_count(one.macs),
-            "form": one.form,
-        }
-        for place, one in enumerate(search.candidates)
-    ]
+    values = _values(search)
     form = "~r" if search.unit in ("ms", "MB") else "~s"
     across = alt.X(
         "cost:Q",
@@ -46,18 +42,7 @@ def pruning_plot(search: Pruned) -> dict[str, Any]:
         scale=alt.Scale(zero=False, padding=14),
     )
     up = alt.Y("kept:Q", title="Importance kept (%)", scale=alt.Scale(zero=False, padding=10))
-    tooltip = [
-        alt.Tooltip(f"{field}:N", title=title)
-        for field, title in (
-            ("number", "Network"),
-            ("told_cost", "Cost"),
-            ("evidence", "Evidence"),
-            ("told_kept", "Importance kept"),
-            ("macs", "MACs"),
-            ("form", "As"),
-            ("on_front", "On the front"),
-        )
-    ]
+    tooltip = theme.tooltip(*_HOVER)
     chart = alt.Chart(theme.data(values))
     colour = alt.when("datum.on_front == 'yes'").then(alt.value(theme.ACCENT))
     taken = chart.transform_filter("datum.taken")
@@ -77,3 +62,22 @@ def pruning_plot(search: Pruned) -> dict[str, Any]:
         ),
     ]
     return theme.finished(alt.LayerChart(layer=layers), height=_HEIGHT_PX)
+
+
+def _values(search: Pruned) -> theme.Values:
+    return [
+        {
+            "number": place + 1,
+            "cost": one.cost.value,
+            "kept": 100 * one.kept_importance,
+            "on_front": "yes" if one.on_front else "no",
+            "taken": place == search.chosen,
+            "label": "taken",
+            "told_cost": goal_cost(one.cost, search.unit),
+            "evidence": one.cost.evidence.value,
+            "told_kept": format_percent(one.kept_importance),
+            "macs": format_count(one.macs),
+            "form": one.form,
+        }
+        for place, one in enumerate(search.candidates)
+    ]

@@ -31,6 +31,21 @@ def data(values: Values) -> altair.InlineData:
     return altair.InlineData(values=values)
 
 
+def rows(field: str, *, order: list[str], grid: bool = False) -> altair.Y:
+    """An axis of names, one below the other in this order."""
+    import altair
+
+    axis = altair.Axis(grid=grid, ticks=False, domain=False)
+    return altair.Y(f"{field}:N", sort=order, title=None, axis=axis)
+
+
+def tooltip(*shown: tuple[str, str]) -> list[altair.Tooltip]:
+    """What hovering over a mark tells: field and title of each line, as text."""
+    import altair
+
+    return [altair.Tooltip(f"{field}:N", title=title) for field, title in shown]
+
+
 def finished(chart: altair.Chart | altair.LayerChart, *, height: int) -> dict[str, Any]:
     """A chart in the page's type and colours, as wide as its place, as Vega-Lite."""
     import altair

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 _BAR_PX, _GAP_PX, _AXES_PX = 15, 12, 40
 
+_HOVER = (
+    ("operators", "Operators"),
+    ("network", "Network"),
+    ("told", "Time"),
+    ("evidence", "Evidence"),
+    ("count", "How many"),
+)
+"""What hovering over a mark tells: field and title."""
+
 
 def times_plot(networks: Sequence[OperatorTimes]) -> dict[str, Any]:
     """A bar for each class of operator and each network, the slowest class on top.
@@ -23,38 +32,13 @@ def times_plot(networks: Sequence[OperatorTimes]) -> dict[str, Any]:
     """
     import altair as alt
 
-    values = [
-        {
-            "network": one.network,
-            "operators": each.operators,
-            **theme.ends(each.time_ms),
-            "told": figures.milliseconds(each.time_ms),
-            "evidence": each.time_ms.evidence.value,
-            "count": f"{each.count:,}, of which {each.int8:,} in int8",
-        }
-        for one in networks
-        for each in one.classes
-    ]
-    slowest: dict[str, float] = {}
-    for one in networks:
-        for each in one.classes:
-            slowest[each.operators] = max(slowest.get(each.operators, 0), each.time_ms.value)
-    order = sorted(slowest, key=lambda name: (-slowest[name], name))
+    values, order = _values(networks), _slowest_first(networks)
     drawn = [one.network for one in networks]
-    up = alt.Y("operators:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
+    up = theme.rows("operators", order=order)
     beside = alt.YOffset("network:N", sort=drawn)
     colours = [theme.FAINT] * (len(drawn) - 1) + [theme.ACCENT]
     colour = alt.Color("network:N", sort=drawn, scale=alt.Scale(domain=drawn, range=colours))
-    tooltip = [
-        alt.Tooltip(f"{field}:N", title=title)
-        for field, title in (
-            ("operators", "Operators"),
-            ("network", "Network"),
-            ("told", "Time"),
-            ("evidence", "Evidence"),
-            ("count", "How many"),
-        )
-    ]
+    tooltip = theme.tooltip(*_HOVER)
     across = alt.X(
         "value:Q", title="Milliseconds of one inference", axis=alt.Axis(format="~r", tickCount=6)
     )
@@ -69,3 +53,26 @@ def times_plot(networks: Sequence[OperatorTimes]) -> dict[str, Any]:
     ]
     height = len(order) * (_BAR_PX * len(drawn) + _GAP_PX) + _AXES_PX
     return theme.finished(alt.LayerChart(layer=layers), height=height)
+
+
+def _values(networks: Sequence[OperatorTimes]) -> theme.Values:
+    return [
+        {
+            "network": one.network,
+            "operators": each.operators,
+            **theme.ends(each.time_ms),
+            "told": figures.milliseconds(each.time_ms),
+            "evidence": each.time_ms.evidence.value,
+            "count": f"{each.count:,}, of which {each.int8:,} in int8",
+        }
+        for one in networks
+        for each in one.classes
+    ]
+
+
+def _slowest_first(networks: Sequence[OperatorTimes]) -> list[str]:
+    slowest: dict[str, float] = {}
+    for one in networks:
+        for each in one.classes:
+            slowest[each.operators] = max(slowest.get(each.operators, 0), each.time_ms.value)
+    return sorted(slowest, key=lambda name: (-slowest[name], name))
