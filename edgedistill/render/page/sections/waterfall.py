@@ -30,9 +30,9 @@ from edgedistill.render.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from edgedistill.core.report import Report, Row
+    from edgedistill.core.report import Report, Row, Worst
     from edgedistill.render.page.blocks import Block, Plot
     from edgedistill.render.page.row_figures import RowFigure
 
@@ -52,6 +52,11 @@ _NETWORK = (shown.MACS, shown.PARAMETERS, shown.INSTRUCTIONS, shown.PARITY_ERROR
 _AGAINST = (
     *(shown.ACCURACY_LOST, shown.AGREEMENT, shown.TEST_ACCURACY),
     *(shown.LATENCY_P90, shown.LATENCY_P95),
+)
+
+_WORST: tuple[tuple[str, Callable[[Row], Worst | None]], ...] = (
+    ("Worst class", lambda row: row.worst_class),
+    ("Worst group", lambda row: row.worst_group),
 )
 
 
@@ -95,14 +100,18 @@ def _table(
 ) -> Table:
     present = [one for one in wanted if one.told(report.rows)]
     heads = columns(*(one.title for one in present), first="Step")
-    if worst:
-        heads += (Column("Worst class", figures=True), Column("Worst group", figures=True))
+    parts = [
+        (title, take)
+        for title, take in _WORST
+        if worst and any(take(row) is not None for row in report.rows)
+    ]
+    heads += tuple(Column(title, figures=True) for title, _ in parts)
     rows = tuple(
         TableRow(
             (
                 text(step_name(row)),
                 *(figure(one.take(row), one.write) for one in present),
-                *(_worst(row) if worst else ()),
+                *(_worst(take(row)) for _, take in parts),
             ),
             ships=row.step == report.choice.step,
         )
@@ -111,13 +120,11 @@ def _table(
     return Table(caption, heads, rows)
 
 
-def _worst(row: Row) -> Iterator[Cell]:
-    for one in (row.worst_class, row.worst_group):
-        if one is None:
-            yield text(figures.ABSENT)
-            continue
-        drop = figure(one.drop, figures.points)
-        yield Cell(f"{one.name}: {drop.text}", drop.note, drop.evidence)
+def _worst(one: Worst | None) -> Cell:
+    if one is None:
+        return text(figures.ABSENT)
+    drop = figure(one.drop, figures.points)
+    return Cell(f"{one.name}: {drop.text}", drop.note, drop.evidence)
 
 
 def _warning(report: Report) -> Iterator[Block]:
