@@ -93,7 +93,7 @@ class _Rounds(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        kwargs, name = kwargs or {}, func.__name__
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         if name in _LOOKS:
             return func(*args, **kwargs)
         if name in _HEAVY and args:
