@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgedistill.core.budget import Budget
+from edgedistill.core.budgets_document import budgets_of
 from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.report import Choice, Provenance, Report, Row
 from edgedistill.render.document import report_text
@@ -449,12 +450,14 @@ SHOWN = [yaml.safe_load(text) for text in re.findall(r"^```yml\n(.*?)^```$", REA
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: type(shown).__name__)
-def test_what_the_readme_shows_fits_the_templates(shown: Any) -> None:
+def test_what_the_readme_shows_fits_the_templates_and_the_gate(shown: Any) -> None:
     if isinstance(shown, list):  # steps of a GitHub job
         (given,) = [step["with"] for step in shown if "edgedistill" in step.get("uses", "")]
         assert set(given) <= set(ACTION["inputs"])
         required = {name for name, said in ACTION["inputs"].items() if said.get("required")}
         assert required <= set(given)
+    elif "targets" in shown:
+        assert budgets_of(shown, file="README.md").targets
     else:
         assert shown["include"]["file"] == ".gitlab/edgedistill-gate.yml"
         variables = shown["edgedistill-gate"]["variables"]
