@@ -109,14 +109,7 @@ def assemble_quantized(
         target_title=asked.profile.title,
         runtime=asked.runtime,
         inputs=asked.given.inputs,
-        samples=SamplesUsed(
-            source=asked.samples.found.path.resolve().name,
-            kind=asked.samples.found.kind,
-            sha256=asked.samples.sha256,
-            found=len(asked.samples.samples),
-            calibration=len(asked.samples.calibration),
-            judging=len(asked.samples.judging),
-        ),
+        samples=_samples_used(asked),
         preprocessing=None if asked.preprocessing is None else plain(asked.preprocessing),
         preprocessing_from=asked.preprocessing_from,
         agreement_kind=asked.given.agreement_kind,
@@ -133,12 +126,7 @@ def assemble_quantized(
         notes=_notes(asked, latencies, candidates),
         seed=wishes.seed,
         versions=versions(),
-        steps={
-            "samples": road.samples.key,
-            **{name: step.key for name, step in road.candidates.items()},
-            "agree": road.agreement.key,
-            **({} if road.measurement is None else {"measure": road.measurement.key}),
-        },
+        steps=_step_keys(road),
     )
 
 
@@ -153,6 +141,26 @@ def publish_quantized(
             run.write(report.choice.file, content)
     run.write(PAGE_FILE, quantize_markdown(report).encode())
     run.write(REPORT_FILE, report_text(report).encode())
+
+
+def _samples_used(asked: Asked) -> SamplesUsed:
+    return SamplesUsed(
+        source=asked.samples.found.path.resolve().name,
+        kind=asked.samples.found.kind,
+        sha256=asked.samples.sha256,
+        found=len(asked.samples.samples),
+        calibration=len(asked.samples.calibration),
+        judging=len(asked.samples.judging),
+    )
+
+
+def _step_keys(road: QuantizeRoad) -> dict[str, str]:
+    return {
+        "samples": road.samples.key,
+        **{name: step.key for name, step in road.candidates.items()},
+        "agree": road.agreement.key,
+        **({} if road.measurement is None else {"measure": road.measurement.key}),
+    }
 
 
 def _latencies(asked: Asked, samples: Samples | None, files: Mapping[str, Path]) -> Latencies:

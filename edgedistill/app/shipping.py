@@ -106,8 +106,7 @@ class ShippingRoad:
         """
         if variant.scheme is None or variant.kind == "dynamic":
             return self._unjudged(config, export, variant)
-        scheme, learner = variant.scheme, self.learning.called
-        here = self._runs_here()
+        scheme = variant.scheme
         judging = Judging(
             budget=self.resolved.recipe.targets[self.target].budget,
             teacher_is_asked=self.learning.networks.teacher_is_asked,
@@ -118,31 +117,21 @@ class ShippingRoad:
             nothing = nothing_after(folders["model"])
             if nothing is not None:
                 return nothing
-            dataset = open_dataset(folders["data"])
-            stage = Quantization(
-                model=folders["model"] / MODEL_FILE,
-                dataset=dataset,
-                config=config,
-                scheme=scheme,
-                runs_here=here,
-                judge=judging.judge(
-                    teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset
-                ),
-                backend=self._backend(config, folders),
-            )
-            return stage if variant.required else Attempt(stage, f"{learner}{variant.name}")
+            stage = self._static(config, scheme, judging, folders)
+            called = f"{self.learning.called}{variant.name}"
+            return stage if variant.required else Attempt(stage, called)
 
         elsewhere = ("candidates", "fine_tune")
         settings = {key: value for key, value in plain(config).items() if key not in elsewhere}
         needed = {"teacher", "fp32"} | ({"network"} if is_of_torch(config) else set())
         return self.plan.add(
             "quantize",
-            f"quantize: {learner}{_way(variant, config)}",
+            f"quantize: {self.learning.called}{_way(variant, config)}",
             config={
                 "quantize": settings,
                 "scheme": _numbers(scheme),
                 "required": variant.required,
-                "runs_here": here,
+                "runs_here": self._runs_here(),
                 "limits": judging.limits,
             },
             inputs={
@@ -153,6 +142,25 @@ class ShippingRoad:
             code=("data", "cost", "stages/quantize", *JUDGING_CODE, *other_code(config)),
             make=make,
             target=self.target,
+        )
+
+    def _static(
+        self,
+        config: Quantize,
+        scheme: QuantizationScheme,
+        judging: Judging,
+        folders: Mapping[str, Path],
+    ) -> Quantization:
+        """The stage that makes static int8, by the folders of the steps it reads."""
+        dataset = open_dataset(folders["data"])
+        return Quantization(
+            model=folders["model"] / MODEL_FILE,
+            dataset=dataset,
+            config=config,
+            scheme=scheme,
+            runs_here=self._runs_here(),
+            judge=judging.judge(teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset),
+            backend=self._backend(config, folders),
         )
 
     def _backend(self, config: Quantize, folders: Mapping[str, Path]) -> Backend | None:
