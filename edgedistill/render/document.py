@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgedistill.core.baseline import Baseline
 from edgedistill.core.device_report import DeviceReport
-from edgedistill.core.json_file import BASELINE, REPORT, Sort, read_json, read_values
+from edgedistill.core.json_file import BASELINE, REPORT, Sort, read_json
 from edgedistill.core.manifest import Manifest
 from edgedistill.core.report import Report
 from edgedistill.errors import PromiseError
@@ -98,14 +98,3 @@ def read_manifest(path: Path) -> Manifest:
         InputError: As `read_report`, and if a path in it could lead out of its folder.
     """
     return Manifest.read(read_json(path, _MANIFEST), file=path)
-
-
-def read_kind(path: Path) -> str | None:
-    """The kind that a JSON document says it is; None where it says none.
-
-    Raises:
-        InputError: If the file is missing, cut off or not JSON.
-    """
-    document = read_values(path, REPORT)
-    kind = document.get("kind") if isinstance(document, dict) else None
-    return kind if isinstance(kind, str) else None

@@ -49,14 +49,6 @@ def show_reports(
         console.print()
 
 
-def show_verdicts(verdicts: Iterable[Verdict], stream: TextIO, *, width: int | None = None) -> None:
-    """Prints the outcome of each target and one line for each of its checks."""
-    console = _console(stream, width)
-    for verdict in verdicts:
-        for style, line in _verdict_lines(verdict):
-            console.print(_styled(line, style), soft_wrap=True)
-
-
 def _console(stream: TextIO, width: int | None) -> Any:
     from rich.console import Console
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgedistill.core.report import Choice
 from edgedistill.core.verdict import Check, Outcome, Verdict
-from edgedistill.render.table import show_reports, show_verdicts
+from edgedistill.render.table import show_reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,12 +81,6 @@ def test_a_narrow_terminal_still_shows_every_figure_whole(
     assert table.count("(90.00 to 94.00)") == 4
     assert table.count("(4.50 to 5.50)") == 3
     assert ("78 k" in table) == (width > 80)
-
-
-def test_verdicts_alone_are_one_line_a_check_below_the_outcome() -> None:
-    stream = io.StringIO()
-    show_verdicts([Verdict(run="demo", target="host", checks=CHECKS)], stream)
-    assert len(stream.getvalue().splitlines()) == 4
 
 
 @pytest.mark.parametrize("width", [80, 100, 130, None])
