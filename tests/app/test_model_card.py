@@ -66,7 +66,8 @@ def test_the_hub_reads_the_metadata_and_the_results_of_a_card(finished: Compress
         assert data.datasets == ["digits"]
         assert data.base_model is None
         assert data.license is None  # nobody said which one
-        assert {"knowledge-distillation", "pruning", "quantized", "int8", target} <= set(data.tags)
+        assert {"knowledge-distillation", "pruning", target} <= set(data.tags)
+        assert ({"quantized", "int8"} <= set(data.tags)) == (row.precision == "int8")
         assert data.model_name == "tiny"
         assert row.test_accuracy is not None
         results = {one.dataset_split: one for one in data.eval_results}

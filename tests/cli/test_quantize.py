@@ -149,7 +149,7 @@ def test_a_killed_run_goes_on_where_it_was(project: Path) -> None:
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "] measure: " in line:
+            if "] measure: latency" in line:
                 break
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
