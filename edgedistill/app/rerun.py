@@ -44,6 +44,11 @@ PERCENTILES = {"latency_p50_ms": 0.5, "latency_p90_ms": 0.9, "latency_p95_ms": 0
 """Budgets whose figure can be held against a baseline, and the percentile they speak of."""
 _NEW, _OLD = "model", "baseline"
 _SAMPLES = 8
+_NO_BASELINE_FILE = (
+    "the baseline's ONNX file is not here, and milliseconds of another day do not tell a ratio. "
+    "Keep it beside the baseline (edgedistill baseline --with-model), or give it with "
+    "--baseline-model"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +116,16 @@ def rerun(
         return NotRerun(reason)
     if rivals.model_sha256 == rivals.baseline_sha256:
         return of_the_same_file(rivals.model_sha256, limits)
+    if rivals.baseline is None:
+        return NotRerun(_NO_BASELINE_FILE)
     effort = effort or Effort()
     try:
         runtime = _runtime_here(rivals)
         if isinstance(runtime, NotRerun):
             return runtime
         with tempfile.TemporaryDirectory(prefix="edgedistill-") as scratch:
-            track = _Track(rivals, runtime, effort.plan, _inputs(rivals), Path(scratch))
+            files = rivals.model, rivals.baseline
+            track = _Track(rivals.target, files, runtime, effort.plan, Path(scratch))
             title = f"Running the baseline beside the model on {rivals.target}"
             with (progress or SilentProgress()).track(title, effort.looks[-1]) as advance:
                 course = measure_until_settled(
@@ -132,14 +140,20 @@ def rerun(
 class _Track:
     """Where both models run in turns, start by start."""
 
-    rivals: Rivals
+    target: str
+    files: tuple[Path, Path]
+    """The model's and the baseline's."""
     runtime: Runtime
     plan: Benchmark
-    inputs: Mapping[str, np.ndarray]
     scratch: Path
+    inputs: Mapping[str, np.ndarray] = field(init=False)
+    """What both take."""
     conditions: Conditions | None = None
     """Of all starts; absent before the first."""
     processor_bound: bool = False
+
+    def __post_init__(self) -> None:
+        self.inputs = _inputs(self.files)
 
     def ratios(self, names: Iterable[str], advance: Advance) -> Iterator[dict[str, float]]:
         """The ratios of one start after the other, without end.
@@ -153,7 +167,7 @@ class _Track:
             yield {name: start_ratio(samples, _NEW, _OLD, PERCENTILES[name]) for name in names}
 
     def _start(self, place: int) -> Samples:
-        new, old = self.rivals.model, self.rivals.baseline or self.rivals.model
+        new, old = self.files
         candidates = (Candidate(_NEW, new), Candidate(_OLD, old))
         folder = self.scratch / str(place)
         folder.mkdir()
@@ -162,13 +176,13 @@ class _Track:
             inputs=self.inputs,
             config=self.plan,
             transport=transport(),
-            device=self.rivals.target,
+            device=self.target,
             runtime=self.runtime,
         ).run(StageContext(folder=folder, seed=place))
         samples = read_samples(folder)
         if self.conditions not in (None, samples.conditions):
             raise DeviceError(
-                f"{self.rivals.target}: the conditions changed while measuring, from "
+                f"{self.target}: the conditions changed while measuring, from "
                 f"{self.conditions} to {samples.conditions}. Measure again"
             )
         self.conditions = samples.conditions
@@ -176,16 +190,15 @@ class _Track:
         return samples
 
 
-def _inputs(rivals: Rivals) -> Mapping[str, np.ndarray]:
+def _inputs(files: tuple[Path, Path]) -> Mapping[str, np.ndarray]:
     """Random inputs that both models take.
 
     Raises:
         InputError: If one of them does not run on what the other takes.
     """
-    inputs = synthetic_inputs(rivals.model, samples=_SAMPLES, seed=0)
-    for file in (rivals.model, rivals.baseline):
-        if file is not None:
-            require_runnable(file, inputs)
+    inputs = synthetic_inputs(files[0], samples=_SAMPLES, seed=0)
+    for file in files:
+        require_runnable(file, inputs)
     return inputs
 
 
@@ -259,16 +272,10 @@ def _quantity(
 
 
 def _why_other_files(rivals: Rivals) -> str | None:
-    """Why one of the files is missing, or not what it is said to be."""
+    """Why a file that is given is missing, or not what it is said to be."""
     said = [(rivals.model, rivals.model_sha256, "the model under test")]
     if rivals.baseline is not None:
         said.append((rivals.baseline, rivals.baseline_sha256, "the baseline's model"))
-    elif rivals.model_sha256 != rivals.baseline_sha256:
-        return (
-            "the baseline's ONNX file is not here, and milliseconds of another day do not tell a "
-            "ratio. Keep it beside the baseline (edgedistill baseline --with-model), or give it "
-            "with --baseline-model"
-        )
     for file, sha256, title in said:
         if not file.is_file():
             return f"{file}, {title}, is not here. Put it there, or give its place"
