@@ -4,7 +4,8 @@ A run is left alone first. Then runs in fresh folders are killed at random momen
 with the same command, until enough kills were counted; each of them must end with the same ONNX
 files (sha256), byte for byte, as the one left alone, and leave nothing unfinished behind. Which
 candidate ships follows from measured latency, so where a run chose another one than the reference
-did, the shipped file is compared with the same candidate of the reference. Exits 1 on a difference.
+did, the shipped file is compared with the same candidate of the reference. A candidate that a first
+look found slow in one of the two runs is not compared. Exits 1 on a difference.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ HERE = Path(__file__).resolve().parent
 RECIPE = HERE / "kill_resume.yaml"
 UNFINISHED = ("unfinished", "checkpoint")
 """Parts of the names of whatever the product is still writing, or has half done."""
+SLOW = "as fast as the float model here"
+"""Part of the reason of a candidate that a first look found slow."""
 LONGEST_LIFE = 0.75
 """Share of a whole run's duration after which a life is ended at the latest."""
 
@@ -112,9 +115,23 @@ def expected_hashes(out: Path, reference: Path) -> dict[str, str]:
         document = json.loads(report.read_text())
         choice, target = document["choice"], report.parent.name
         made = next((one["model"] for one in document["candidates"] if one["ships"]), None)
-        own = made or f"waterfall/{choice['step']}.onnx"
-        expected[f"{target}/{choice['model']}"] = expected[f"{target}/{own}"]
+        step = choice["step"]
+        own = f"{target}/{made or f'waterfall/{step}.onnx'}"
+        if own in seen_slow(reference):
+            expected[f"{target}/{choice['model']}"] = model_hashes(out)[own]
+        else:
+            expected[f"{target}/{choice['model']}"] = expected[own]
     return expected
+
+
+def seen_slow(out: Path) -> set[str]:
+    """The places of files that a run did not make, because a first look found them slow."""
+    return {
+        f"{report.parent.name}/waterfall/{one['name']}.onnx"
+        for report in (out / "targets").glob("*/report.json")
+        for one in json.loads(report.read_text())["candidates"]
+        if one["model"] is None and SLOW in one["reason"]
+    }
 
 
 def differences(out: Path, reference: Path) -> list[str]:
@@ -122,7 +139,7 @@ def differences(out: Path, reference: Path) -> list[str]:
     own, expected = model_hashes(out), expected_hashes(out, reference)
     found = [
         f"{name}: {own.get(name, 'absent')[:16]} instead of {expected.get(name, 'absent')[:16]}"
-        for name in sorted(own.keys() | expected.keys())
+        for name in sorted((own.keys() | expected.keys()) - seen_slow(out) - seen_slow(reference))
         if own.get(name) != expected.get(name)
     ]
     left = sorted(path for part in UNFINISHED for path in out.rglob(f"*{part}*"))

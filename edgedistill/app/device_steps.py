@@ -38,8 +38,7 @@ class DeviceSteps:
         resolved: The recipe and profiles.
         plan: Where the steps go.
         data: The step with the prepared data.
-        exports: What each network is called in the samples, to the step that writes its ONNX file;
-            of all students.
+        exports: What each network is called in the samples, to the step that writes its ONNX file.
         config: How many rounds.
     """
 
@@ -50,15 +49,20 @@ class DeviceSteps:
     exports: Mapping[str, PlannedStep]
     config: Benchmark
 
-    def latencies(self) -> PlannedStep:
-        """Raw latency samples of all ONNX files of all students, interleaved on the device."""
+    def latencies(self, name: str = "measure", called: str = "") -> PlannedStep:
+        """Raw latency samples of all these ONNX files, interleaved on the device.
+
+        Args:
+            name: The step's.
+            called: Whose files they are, where they are not all.
+        """
 
         def make(folders: Mapping[str, Path]) -> Measuring:
             return Measuring(**self._measured(folders))
 
         return self.plan.add(
-            "measure",
-            f"measure: latency on {self._device}, {self.config.rounds} interleaved rounds",
+            name,
+            f"{name}: {called}latency on {self._device}, {self.config.rounds} interleaved rounds",
             config={"benchmark": plain(self.config), **self._device_facts()},
             inputs={"data": self.data, **self.exports},
             code=_CODE,

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.app.agreement import AGREEMENT_CODE, Agreeing, AgreementJudge, FloatAnswers
-from edgedistill.app.attempt import Attempt, Nothing
+from edgedistill.app.attempt import Attempt
 from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.foreign_model import MODEL_FILE
 from edgedistill.app.given_model import Adopting
-from edgedistill.app.glance import GLANCE, why_not_worth
+from edgedistill.app.glance import (
+    GLANCE,
+    GLANCE_CODE,
+    GLANCED,
+    is_worth_a_glance,
+    nothing_where_slow,
+)
 from edgedistill.app.plan import Plan
 from edgedistill.app.reach import runs_here, transport
 from edgedistill.app.variants import variants
@@ -38,8 +44,6 @@ if TYPE_CHECKING:
     from edgedistill.data.unlabelled import Unlabelled
 
 _MEASURED_SAMPLES = 8
-_DECIDING = ("app/attempt.py", "app/glance.py", "app/latencies.py", "bench")
-"""What says whether a candidate is made."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,15 @@ def lay_quantize_road(
     prepared, adopted = road.samples_step(), road.adopted()
     made = {variant.name: variant for variant in variants(runtime, wishes.quantize, learned=False)}
     away = profile.transport == "none"
-    glance = None if away else road.glance(tuple(made.values()), prepared, adopted)
+    looks = not away and len(samples.judging) > 0 and is_worth_a_glance(wishes.quantize)
+    glance = road.glance(tuple(made.values()), prepared, adopted) if looks else None
     candidates = {FLOAT: adopted}
     for name, variant in made.items():
         seen = glance if variant.is_further else None
         candidates[name] = road.variant(variant, prepared, adopted, glance=seen)
     agreement = road.agreement(prepared, candidates)
     measured = wishes.benchmark
-    measurement = None if away else road.measurement(prepared, candidates, measured, "latency")
+    measurement = None if away else road.measurement(prepared, candidates, measured, "measure")
     return QuantizeRoad(plan, prepared, candidates, made, agreement, measurement)
 
 
@@ -154,7 +159,7 @@ class _Laying:
         }
         if not plain_ones:
             return None
-        return self.measurement(samples, {FLOAT: model, **plain_ones}, GLANCE, "a first look")
+        return self.measurement(samples, {FLOAT: model, **plain_ones}, GLANCE, GLANCED)
 
     def variant(
         self,
@@ -178,9 +183,9 @@ class _Laying:
         asked = None if plainly else (self.given.agreement_kind, self.wishes.min_agreement)
 
         def make(folders: Mapping[str, Path]) -> Stage:
-            slow = why_not_worth(folders["glance"], variant.name) if glance else None
-            if slow is not None:
-                return Nothing(slow)
+            nothing = nothing_where_slow(folders, variant.name)
+            if nothing is not None:
+                return nothing
             data, float_model = open_ready(folders["samples"]), folders["model"] / MODEL_FILE
             answers = FloatAnswers(float_model, data.judging, self.wishes.threads)
             judge = AgreementJudge(answers, *asked) if asked and len(data.judging) else None
@@ -201,9 +206,9 @@ class _Laying:
             inputs={
                 "samples": samples,
                 "model": model,
-                **({"glance": glance} if glance is not None else {}),
+                **({GLANCED: glance} if glance is not None else {}),
             },
-            code=("data", "cost", "stages/quantize", *_DECIDING, *AGREEMENT_CODE),
+            code=("data", "cost", "stages/quantize", *GLANCE_CODE, *AGREEMENT_CODE),
             make=make,
             target=self.profile.name,
         )
@@ -246,7 +251,7 @@ class _Laying:
         samples: PlannedStep,
         candidates: Mapping[str, PlannedStep],
         config: Benchmark,
-        what: str,
+        name: str,
     ) -> PlannedStep:
         def make(folders: Mapping[str, Path]) -> Measuring:
             ready = open_ready(folders["samples"])
@@ -262,8 +267,8 @@ class _Laying:
             )
 
         return self.plan.add(
-            "measure",
-            f"measure: {what} on {self.profile.name}, {config.rounds} interleaved rounds",
+            name,
+            f"{name}: latency on {self.profile.name}, {config.rounds} interleaved rounds",
             config={
                 "benchmark": plain(config),
                 "device": self.profile.name,

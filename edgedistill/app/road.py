@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgedistill.app.candidate_road import CandidateRoad
 from edgedistill.app.device_steps import DeviceSteps
 from edgedistill.app.environment import processor_class, versions
 from edgedistill.app.learning import LearningRoad
@@ -176,14 +177,13 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
         made = variants(resolved.runtime(name)[1], stages.quantize, learned=learned)
         last = tuple(networks)[-1]
         known = {"teacher": predictions["teacher"], "fp32": predictions[last]}
-        for one in made:
-            network, source = networks[last], exports[last]
-            if one.tuned:
-                network = _tuned(shipping, one, network, exports[made[0].name])
-                source = shipping.export(one.name, network)
-            needed = {**known, "network": network}
-            exports[one.name] = shipping.compressed(stages.quantize, source, one, needed)
-            predictions[one.name] = shipping.predictions(one.name, exports[one.name])
+        candidates = CandidateRoad(
+            shipping, stages.quantize, made, networks[last], exports[last], known
+        ).made()
+        exports |= candidates
+        predictions |= {
+            one: shipping.predictions(one, candidate) for one, candidate in candidates.items()
+        }
     student = learning.learner.name
     lead = f"{student}/" if several else ""
     return Branch(
@@ -193,28 +193,4 @@ def _branch(shipping: ShippingRoad, *, several: bool) -> Branch:
         exports=exports,
         predictions=predictions,
         measured_as={one: one if one == "teacher" else f"{lead}{one}" for one in exports},
-    )
-
-
-def _tuned(
-    shipping: ShippingRoad, variant: Variant, network: PlannedStep, quantized: PlannedStep
-) -> PlannedStep:
-    """The network after it learned in rounded numbers, where a candidate is to be made of it.
-
-    Args:
-        shipping: Of the target and student.
-        variant: The candidate.
-        network: The last network.
-        quantized: Its int8 twin in the first scheme, which may do without.
-    """
-    quantize = shipping.resolved.recipe.stages_for(shipping.target).quantize
-    assert quantize is not None
-    assert quantize.fine_tune is not None
-    assert variant.scheme is not None
-    return shipping.learning.fine_tuned(
-        shipping.target,
-        quantize.fine_tune,
-        network,
-        scheme=variant.scheme,
-        quantized=quantized,
     )

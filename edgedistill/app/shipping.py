@@ -12,6 +12,7 @@ from edgedistill.app.back_ends import (
     is_of_torch,
     other_code,
 )
+from edgedistill.app.glance import GLANCE_CODE, GLANCED, nothing_where_slow
 from edgedistill.app.judges import JUDGING_CODE, Judging
 from edgedistill.app.predictions import SplitPredictions
 from edgedistill.app.reach import HOST, runs_here
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from edgedistill.app.plan import Plan, PlannedStep
     from edgedistill.app.resolve import Resolved
     from edgedistill.app.variants import Variant
+    from edgedistill.core.judging import Judge
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.quantizing import Quantize
     from edgedistill.core.stage import Stage
@@ -95,14 +97,16 @@ class ShippingRoad:
     ) -> PlannedStep:
         """A candidate made of an exported network.
 
-        One that is not required and cannot be made leaves a step without a file, which says why.
+        One that is not required and cannot be made, or that a first look found slow, leaves a step
+        without a file, which says why.
 
         Args:
             config: How, and what may be tried to keep the accuracy.
             export: Writes the network's ONNX file.
             variant: Which candidate.
             known: `teacher` holds the teacher's outputs, which accuracy is held against, `fp32`
-                the exported network's own, and `network` has the network itself.
+                the exported network's own, and `network` has the network itself; `glance`, where it
+                is there, a first look at the latencies.
         """
         if variant.scheme is None or variant.kind == "dynamic":
             return self._unjudged(config, export, variant)
@@ -114,16 +118,19 @@ class ShippingRoad:
         )
 
         def make(folders: Mapping[str, Path]) -> Stage:
-            nothing = nothing_after(folders["model"])
+            nothing = nothing_after(folders["model"]) or nothing_where_slow(folders, variant.name)
             if nothing is not None:
                 return nothing
-            stage = self._static(config, scheme, judging, folders)
+            dataset = open_dataset(folders["data"])
+            judge = judging.judge(teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset)
+            stage = self._static(config, scheme, folders, judge)
             called = f"{self.learning.called}{variant.name}"
             return stage if variant.required else Attempt(stage, called)
 
         elsewhere = ("candidates", "fine_tune")
         settings = {key: value for key, value in plain(config).items() if key not in elsewhere}
-        needed = {"teacher", "fp32"} | ({"network"} if is_of_torch(config) else set())
+        needed = {"teacher", "fp32", GLANCED} | ({"network"} if is_of_torch(config) else set())
+        deciding = GLANCE_CODE if GLANCED in known else ()
         return self.plan.add(
             "quantize",
             f"quantize: {self.learning.called}{_way(variant, config)}",
@@ -139,7 +146,40 @@ class ShippingRoad:
                 **{role: step for role, step in known.items() if role in needed},
                 "model": export,
             },
-            code=("data", "cost", "stages/quantize", *JUDGING_CODE, *other_code(config)),
+            code=("data", "cost", "stages/quantize", *JUDGING_CODE, *deciding, *other_code(config)),
+            make=make,
+            target=self.target,
+        )
+
+    def plain(
+        self, config: Quantize, export: PlannedStep, scheme: QuantizationScheme, name: str
+    ) -> PlannedStep:
+        """Static int8 without a look at its accuracy, to see how fast it is.
+
+        Args:
+            config: How; by our own back end.
+            export: Writes the network's ONNX file.
+            scheme: How int8 stands for real numbers.
+            name: The candidate that it is a first look at.
+        """
+        called = f"{self.learning.called}{name}"
+
+        def make(folders: Mapping[str, Path]) -> Stage:
+            return Attempt(self._static(config, scheme, folders, judge=None), called)
+
+        return self.plan.add(
+            "quantize",
+            f"quantize: {called}, plain, for a first look",
+            config={
+                "quantize": {
+                    "calibration": config.calibration,
+                    "min_int8_share": config.min_int8_share,
+                },
+                "scheme": _numbers(scheme),
+                "runs_here": self._runs_here(),
+            },
+            inputs={"data": self.learning.data(self.target), "model": export},
+            code=("data", "cost", "stages/quantize"),
             make=make,
             target=self.target,
         )
@@ -148,18 +188,17 @@ class ShippingRoad:
         self,
         config: Quantize,
         scheme: QuantizationScheme,
-        judging: Judging,
         folders: Mapping[str, Path],
+        judge: Judge | None,
     ) -> Quantization:
         """The stage that makes static int8, by the folders of the steps it reads."""
-        dataset = open_dataset(folders["data"])
         return Quantization(
             model=folders["model"] / MODEL_FILE,
-            dataset=dataset,
+            dataset=open_dataset(folders["data"]),
             config=config,
             scheme=scheme,
             runs_here=self._runs_here(),
-            judge=judging.judge(teacher=folders["teacher"], fp32=folders["fp32"], dataset=dataset),
+            judge=judge,
             backend=self._backend(config, folders),
         )
 

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.app.glance import GLANCE, why_not_worth
+from edgedistill.app.attempt import why_not_made
+from edgedistill.app.glance import (
+    GLANCE,
+    GLANCED,
+    is_worth_a_glance,
+    nothing_where_slow,
+    why_not_worth,
+)
 from edgedistill.bench.samples import Plan, Samples, Surroundings, write_samples
 from edgedistill.core.evidence import Conditions
+from edgedistill.core.quantizing import Quantize
+from edgedistill.core.stage import StageContext
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +59,7 @@ def looked(folder: Path, **median_ms: float) -> Path:
         before=CALM,
         after=CALM,
     )
+    folder.mkdir(exist_ok=True)
     write_samples(samples, folder)
     return folder
 
@@ -70,3 +80,22 @@ def test_one_that_is_faster_or_cannot_be_told_apart_is(tmp_path: Path) -> None:
 
 def test_one_without_a_plain_file_is_left_to_its_own_step(tmp_path: Path) -> None:
     assert why_not_worth(looked(tmp_path, fp32=1.0), "int8-S8S8") is None
+
+
+def test_what_is_left_of_a_slow_scheme_is_the_reason(tmp_path: Path) -> None:
+    folder = looked(tmp_path / "glance", fp32=1.0, int8_S8S8=2.0, int8_U8U8=0.5)
+    left = nothing_where_slow({GLANCED: folder}, "int8-S8S8")
+    assert left is not None
+    facts = left.run(StageContext(tmp_path)).facts
+    assert why_not_made(facts) == why_not_worth(folder, "int8-S8S8")
+    assert nothing_where_slow({GLANCED: folder}, "int8-U8U8") is None
+
+
+def test_where_nobody_looked_the_ladder_is_climbed(tmp_path: Path) -> None:
+    assert nothing_where_slow({"model": tmp_path}, "int8-S8S8") is None
+
+
+def test_only_a_ladder_is_worth_a_look() -> None:
+    assert is_worth_a_glance(Quantize())
+    assert not is_worth_a_glance(Quantize(methods=()))
+    assert not is_worth_a_glance(Quantize(backend="onnxruntime"))

@@ -74,7 +74,9 @@ def test_the_teacher_is_trained_and_asked_once_and_all_are_measured_at_once(
         "distill": 3,
         "fine": 3,  # fine-tunings, of which none may be needed
         "export": 7,
-        "quantize": 18,  # of each four schemes, dynamic int8, and the first scheme fine-tuned
+        "quantize": 27,  # of each four schemes, dynamic int8, the first scheme fine-tuned, and
+        # three schemes plain for a first look
+        "glance": 3,
         "predict": 22,
         "measure": 1,
         "profile": 1,
@@ -147,10 +149,14 @@ def test_every_model_lies_beside_its_report(run: CompressionRun) -> None:
                 model = folder / "waterfall" / one.name / f"{row.variant or row.step}.onnx"
                 assert file_sha256(model) == row.model_sha256
             for candidate in one.candidates:
-                assert candidate.model is not None
+                if candidate.model is None:  # a first look found it slow
+                    assert "as fast as the float model here" in candidate.reason
+                    continue
                 assert candidate.row is not None
                 assert file_sha256(folder / candidate.model) == candidate.row.model_sha256
-        made = sum(max(1, len(one.candidates)) for one in report.students)
+        made = sum(
+            max(1, sum(each.row is not None for each in one.candidates)) for one in report.students
+        )
         assert len(list(folder.rglob("*.onnx"))) == made + 2  # the teacher and the shipped one
         assert "pareto.svg" in (folder / "report.md").read_text()
         assert (folder / "pareto.svg").read_text().startswith("<svg")
@@ -179,12 +185,13 @@ def test_one_student_more_is_taught_with_the_same_answers(
         "distill": 1,
         "fine": 1,
         "export": 2,
-        "quantize": 6,
+        "quantize": 9,
+        "glance": 1,
         "predict": 7,
         "measure": 1,
         "profile": 1,
     }
-    assert again.steps_made == 19
+    assert again.steps_made == 23
     names = [one.name for one in again.reports["host"].students]
     assert names == [*NAMES, "mlp-width-12-depth-1"]
 
