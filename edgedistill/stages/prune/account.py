@@ -84,7 +84,8 @@ def account(
         reached=reached,
         reason="the unpruned network is within the goal, so nothing was cut"
         if chosen == found.whole
-        else _reason(costs[at] / limit, margin, reached=reached, last=wider is None),
+        else _reason(costs[at] / limit, margin, reached=reached, last=wider is None)
+        + _below_step(found, config),
         wider=wider,
         narrower=next((place for place in reversed(range(at)) if costs[place] < costs[at]), None),
     )
@@ -105,6 +106,16 @@ def _candidates(found: Survey, tried: Sequence[tuple[Widths, Tried]]) -> tuple[C
             on_front=all(kept[place] > other for other in kept[:place]),
         )
         for place, (widths, one) in enumerate(tried)
+    )
+
+
+def _below_step(found: Survey, config: Prune) -> str:
+    """Which widths were allowed beside multiples; empty where none were needed."""
+    if not found.limits.below_step:
+        return ""
+    many = config.multiple
+    return (
+        f"; multiples of {many} channels alone do not reach it, so fewer than {many} may stay too"
     )
 
 

@@ -30,9 +30,11 @@ class Limits:
 
     Attributes:
         max_channel_ratio: No layer loses more than this share of its channels.
+        below_step: Whether a lever may also become a half, a quarter, ... of its step.
     """
 
     max_channel_ratio: float
+    below_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,22 @@ class Lever:
 
     def narrowest(self, limits: Limits) -> int:
         """The fewest units that may stay."""
+        return self.widths(limits)[0]
+
+    def widths(self, limits: Limits) -> tuple[int, ...]:
+        """The numbers of units that may stay, ascending: multiples of the step, and all units."""
         least = max(1, math.ceil(self.units * (1 - limits.max_channel_ratio) - 1e-9))
-        return min(self.units, self.step * math.ceil(least / self.step))
+        multiples = range(self.step * math.ceil(least / self.step), self.units, self.step)
+        halves = [
+            self.step >> times
+            for times in range((self.step & -self.step).bit_length() - 1, 0, -1)
+            if limits.below_step and least <= self.step >> times < self.units
+        ]
+        return (*halves, *multiples, self.units)
 
     def rounded(self, units: int, limits: Limits) -> int:
         """The allowed number of units nearest to `units`."""
-        nearest = self.step * math.floor(units / self.step + 0.5)
-        allowed = self.units if nearest > self.units - self.step / 2 else nearest
-        return min(self.units, max(allowed, self.narrowest(limits)))
+        return min(self.widths(limits), key=lambda width: (abs(width - units), -width))
 
     def worth_of_next(self, kept: int) -> float:
         """The score of the best unit that goes when this many stay; below all where none goes."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgedistill.stages.prune.knapsack import front
-from edgedistill.stages.prune.table import GRIDS, allowed_widths, narrowest_on, options
+from edgedistill.stages.prune.table import GRIDS, narrowest_on, options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 4
 """At most so often each path is asked for the goal."""
-FILLING = 2
+FILLING = 6
 """At most so often what is left below the goal is given back to single levers."""
 CONFIRMING = 3
 """At most so often what is about to be chosen is measured again."""
@@ -152,7 +152,7 @@ class PricedSearch:
         found = self.ledger.desk.found
         grown = []
         for at, lever in enumerate(found.levers):
-            allowed = allowed_widths(lever, found.limits)
+            allowed = lever.widths(found.limits)
             place = bisect_left(allowed, widths[at])
             grown += [
                 (*widths[:at], wider, *widths[at + 1 :])

@@ -130,19 +130,23 @@ def largest_within(
         else:
             low = middle
         advance()
-    return _grown(levers, best, fits, advance)
+    return _grown(levers, limits, best, fits, advance)
 
 
 def _grown(
-    levers: Sequence[Lever], widths: Widths, fits: Callable[[Widths], bool], advance: Advance
+    levers: Sequence[Lever],
+    limits: Limits,
+    widths: Widths,
+    fits: Callable[[Widths], bool],
+    advance: Advance,
 ) -> Widths:
     """The widths, each lever made as wide again as fits."""
     growing = set(range(len(levers)))
     while growing:
         chosen = max(growing, key=lambda at: (levers[at].worth_of_next(widths[at]), -at))
-        wider = min(widths[chosen] + levers[chosen].step, levers[chosen].units)
-        candidate = (*widths[:chosen], wider, *widths[chosen + 1 :])
-        if wider > widths[chosen] and fits(candidate):
+        wider = [width for width in levers[chosen].widths(limits) if width > widths[chosen]]
+        candidate = (*widths[:chosen], *wider[:1], *widths[chosen + 1 :])
+        if wider and fits(candidate):
             widths = candidate
         else:
             growing.remove(chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,6 +56,10 @@ class Survey:
     def narrowest(self) -> Widths:
         """The widths of the smallest network there is."""
         return narrowest(self.levers, self.limits)
+
+    def below_step(self) -> Survey:
+        """The same where levers may become less than a step."""
+        return replace(self, limits=replace(self.limits, below_step=True))
 
     def cuts(self, widths: Widths) -> Cuts:
         """What must go for these widths."""
@@ -129,7 +133,7 @@ def _scored(
     return find_levers(
         graph,
         keep=kept_layers(module, config.keep),
-        round_to=config.round_to,
+        round_to=config.multiple,
         score=importance(config.importance, graph, samples),
         scope=config.scope,
     )

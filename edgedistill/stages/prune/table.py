@@ -20,22 +20,22 @@ GRIDS = (1, 2)
 """Widths are searched on multiples of so many steps of a lever, side by side."""
 
 
-def allowed_widths(lever: Lever, limits: Limits) -> tuple[int, ...]:
-    """The widths that a lever may have, the narrowest first: multiples of its step, and its own."""
-    multiples = range(lever.narrowest(limits), lever.units, lever.step)
-    return (*multiples, lever.units)
+def widths_on(lever: Lever, limits: Limits, every: int) -> tuple[int, ...]:
+    """The widths of a lever on a grid, ascending: where it is narrowed, multiples of so many steps.
+
+    What is less than a step is on every grid.
+    """
+    coarse = every * lever.step
+    return tuple(
+        width
+        for width in lever.widths(limits)
+        if width % coarse == 0 or width < lever.step or width == lever.units
+    )
 
 
 def narrowest_on(levers: Sequence[Lever], limits: Limits, every: int) -> Widths:
-    """The smallest network whose widths are multiples of so many steps, where they are narrowed."""
-    return tuple(
-        min(
-            width
-            for width in allowed_widths(lever, limits)
-            if width % (every * lever.step) == 0 or width == lever.units
-        )
-        for lever in levers
-    )
+    """The smallest network on a grid."""
+    return tuple(widths_on(lever, limits, every)[0] for lever in levers)
 
 
 def probes(levers: Sequence[Lever], limits: Limits, *, networks: int) -> tuple[Widths, ...]:
@@ -53,7 +53,7 @@ def probes(levers: Sequence[Lever], limits: Limits, *, networks: int) -> tuple[W
     whole = tuple(lever.units for lever in levers)
     found = []
     for at, lever in enumerate(levers):
-        narrower = allowed_widths(lever, limits)[:-1]
+        narrower = lever.widths(limits)[:-1]
         count = min(each, len(narrower))
         places = {step * len(narrower) // count for step in range(count)}
         found += [(*whole[:at], narrower[place], *whole[at + 1 :]) for place in sorted(places)]
@@ -83,14 +83,14 @@ def options(
             for widths, share in shares.items()
             if widths[:at] == whole[:at] and widths[at + 1 :] == whole[at + 1 :]
         }
-        costs = filled(repaired({**points, lever.units: 1.0}), allowed_widths(lever, limits))
-        coarse = every * lever.step
+        costs = filled(repaired({**points, lever.units: 1.0}), lever.widths(limits))
+        grid = widths_on(lever, limits, every)
         kept = kept_shares(lever)
         found.append(
             tuple(
                 Option(width, share - 1.0, weight * math.log(kept[width]))
                 for width, share in costs.items()
-                if width % coarse == 0 or width == lever.units
+                if width in grid
             )
         )
     return tuple(found)

@@ -28,6 +28,8 @@ def unreachable(found: Survey, config: Prune, reach: Reach, *, unpruned: float) 
     """
     relaxed = _relaxed(config)
     surveys = [survey(found.module, found.signature, other) for other in relaxed.values()]
+    if found.limits.below_step:
+        surveys = [one.below_step() for one in surveys]
     reached, *without = reach([found, *surveys])
     holding = [
         f"{name} (without it {_said(config, share, unpruned)})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -151,9 +151,13 @@ class WidthSearch:
         with context.progress.track("Searching widths", STEPS) as advance:
             search = PricedSearch(ledger, self.config.asked, advance)
             chosen = search.run()
+            if chosen is None and self.config.round_to == "auto":
+                ledger.desk = replace(desk, found=found.below_step())
+                self._price_below_step(ledger)
+                chosen = search.run()
         if chosen is None:
             raise unreachable(
-                found,
+                ledger.desk.found,
                 self.config,
                 lambda surveys: _reach(desk, surveys),
                 unpruned=ledger.unpruned.value,
@@ -172,6 +176,13 @@ class WidthSearch:
                 "networks": len(searched.account.candidates),
             }
         )
+
+    def _price_below_step(self, ledger: Ledger) -> None:
+        """What the table lacks: networks whose parts are narrower than the smallest multiple."""
+        known, found = ledger.shares, ledger.desk.found
+        wanted = probes(found.levers, found.limits, networks=self.config.priced_networks)
+        asked = dict.fromkeys((*_narrowest(found), *wanted))
+        ledger.ask([widths for widths in asked if widths not in known])
 
     def _searched(self, search: PricedSearch, chosen: Widths, looked_at: set[Widths]) -> Searched:
         ledger, found = search.ledger, search.ledger.desk.found

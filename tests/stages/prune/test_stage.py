@@ -201,11 +201,26 @@ def test_an_unreachable_ratio_names_the_nearest_and_what_limits_it(
     assert facts["macs_ratio"] == pytest.approx(nearest, abs=1e-4)
 
 
+def test_a_ratio_that_multiples_of_eight_do_not_reach_is_reached_below_them(
+    residual: Network, digits: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"round_to 8 \(without it"):
+        prune(residual, digits, tmp_path / "strict", Prune(macs_ratio=0.05, round_to=8))
+
+    facts, written = prune(residual, digits, tmp_path / "auto", Prune(macs_ratio=0.05))
+
+    assert facts["macs_ratio"] <= 0.05
+    left = [after for _, after in facts["widths"].values() if after < 8]
+    assert set(left) == {4}
+    assert "multiples of 8 channels alone do not reach it" in facts["search"]["reason"]
+    written.module(torch.zeros(1, *written.signature.inputs["input"]))
+
+
 @pytest.mark.parametrize(
     ("config", "limit"),
     [
         (Prune(macs_ratio=0.2, round_to=16), "round_to 16 (without it"),
-        (Prune(macs_ratio=0.05, keep=("3.second.0",)), "keep 3.second.0 (without it"),
+        (Prune(macs_ratio=0.02, keep=("3.second.0",)), "keep 3.second.0 (without it"),
     ],
     ids=["rounding", "keep"],
 )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from edgedistill.stages.prune.levers import Lever, Limits
 from edgedistill.stages.prune.search import kept_shares, lever_weights
 from edgedistill.stages.prune.table import (
-    allowed_widths,
     filled,
     narrowest_on,
     options,
@@ -71,7 +70,36 @@ def test_the_middle_of_two_points_costs_their_mean() -> None:
 def test_allowed_widths_are_multiples_and_the_whole(
     units: int, step: int, widths: tuple[int, ...]
 ) -> None:
-    assert allowed_widths(lever(units, step=step), LIMITS) == widths
+    assert lever(units, step=step).widths(LIMITS) == widths
+
+
+@pytest.mark.parametrize(
+    ("units", "step", "widths"),
+    [
+        (32, 8, (4, 8, 16, 24, 32)),
+        (16, 8, (2, 4, 8, 16)),
+        (6, 8, (1, 2, 4, 6)),
+        (24, 12, (3, 6, 12, 24)),
+        (64, 8, (8, 16, 24, 32, 40, 48, 56, 64)),
+        (9, 1, (1, 2, 3, 4, 5, 6, 7, 8, 9)),
+    ],
+)
+def test_below_a_step_a_lever_may_become_its_halves_within_the_largest_share(
+    units: int, step: int, widths: tuple[int, ...]
+) -> None:
+    limits = Limits(max_channel_ratio=0.9, below_step=True)
+
+    assert lever(units, step=step).widths(limits) == widths
+
+
+def test_what_is_less_than_a_step_is_on_every_grid() -> None:
+    limits = Limits(max_channel_ratio=0.9, below_step=True)
+    levers = [lever(32, step=8), lever(128, step=8)]
+
+    assert narrowest_on(levers, limits, 1) == (4, 16)
+    assert narrowest_on(levers, limits, 2) == (4, 16)
+    (first, _) = options(levers, limits, {(4, 128): 0.5}, every=2)
+    assert [one.width for one in first] == [32, 16, 4]
 
 
 def test_the_narrowest_network_of_a_grid_keeps_to_it() -> None:

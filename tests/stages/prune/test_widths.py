@@ -249,6 +249,24 @@ def test_a_goal_out_of_reach_names_the_nearest_and_what_limits_it(
     assert found.account.taken.cost.value == pytest.approx(nearest, rel=1e-3)
 
 
+def test_layers_come_below_eight_channels_only_where_nothing_else_reaches_the_goal(
+    network: Network, digits: Dataset, tmp_path: Path
+) -> None:
+    pricing = Counting()
+
+    easy = search(network, digits, tmp_path / "easy", pricing, 0.6, round_to="auto").account
+    hard = search(network, digits, tmp_path / "hard", pricing, 0.06, round_to="auto").account
+
+    assert all(width % 8 == 0 for width in easy.taken.widths.values())
+    assert "multiples of 8" not in easy.reason
+    assert min(hard.taken.widths.values()) == 4
+    assert all(width == 4 or width % 8 == 0 for width in hard.taken.widths.values())
+    assert hard.taken.cost.value <= hard.limit
+    assert "multiples of 8 channels alone do not reach it" in hard.reason
+    with pytest.raises(InputError, match="round_to 8"):
+        search(network, digits, tmp_path / "strict", pricing, 0.06, round_to=8)
+
+
 def test_a_search_that_was_killed_goes_on_where_it_stood(
     network: Network, digits: Dataset, tmp_path: Path
 ) -> None:
