@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.app.choose_agreeing import broken_agreement
+from edgedistill.app.agreement_limits import broken_agreement
 from edgedistill.core.evidence import Evidence, Quantity
 from edgedistill.core.judging import Judged
 from edgedistill.core.quantized import FLOAT
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from edgedistill.app.agreement_limits import AgreementLimits
     from edgedistill.core.quantized import AgreementKind
     from edgedistill.core.stage import StageContext
     from edgedistill.data.ready import ReadySamples
 
-AGREEMENT_CODE = ("app/agreement.py", "app/choose_agreeing.py", "tasks")
+AGREEMENT_CODE = ("app/agreement.py", "app/agreement_limits.py", "tasks")
 """The sources that a judgement by the float model follows from."""
 
 _KEPT_BYTES = 256 * 1024**2
@@ -153,12 +154,12 @@ class AgreementJudge:
     Attributes:
         answers: The float model's.
         kind: Which figure is asked for.
-        min_agreement: What agrees less does not hold.
+        limits: What is further from the float model does not hold.
     """
 
     answers: FloatAnswers
     kind: AgreementKind
-    min_agreement: float
+    limits: AgreementLimits
 
     @property
     def called(self) -> str:
@@ -184,10 +185,16 @@ class AgreementJudge:
                 remedy="Try another method of calibration",
             )
         agreement = likeness.agreement(Evidence.MEASURED_ON_STAND_IN)
+        figure = 0.0 if agreement is None else max(0.0, agreement.value)
         return Judged(
-            figure=0.0 if agreement is None else max(0.0, agreement.value),
+            figure=figure,
             distance=likeness.relative_error or 0.0,
             broken=broken_agreement(
-                agreement, finite=True, kind=self.kind, min_agreement=self.min_agreement
+                agreement,
+                likeness.relative_error,
+                finite=True,
+                kind=self.kind,
+                limits=self.limits,
             ),
+            enough=figure >= self.limits.min_agreement,
         )

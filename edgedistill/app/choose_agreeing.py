@@ -10,38 +10,13 @@ from typing import TYPE_CHECKING
 from edgedistill.app.choose import SHIPPED, told_race
 from edgedistill.app.race import Race, preference
 from edgedistill.core.quantized import FLOAT, Shipped
-from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgedistill.app.race import Speedup
-    from edgedistill.core.evidence import Quantity
     from edgedistill.core.profile import Precision
-    from edgedistill.core.quantized import AgreementKind, NotMade, QuantizedCandidate
-
-CALLED: dict[AgreementKind, str] = {
-    "top-1": "gives the float model's class to",
-    "signal": "keeps of the float output's variance",
-    "values": "gives the float model's numbers in",
-}
-"""What an agreement says, before its figure."""
-
-
-def broken_agreement(
-    agreement: Quantity | None, *, finite: bool, kind: AgreementKind, min_agreement: float
-) -> str | None:
-    """Why a candidate may not ship, in words; None where it agrees enough."""
-    if not finite:
-        return "gives NaN or infinity"
-    if agreement is None:
-        return "cannot be told to agree with the float model"
-    if agreement.value >= min_agreement:
-        return None
-    return (
-        f"{CALLED[kind]} {format_percent(agreement.value)}, less than the "
-        f"{format_percent(min_agreement)} asked for"
-    )
+    from edgedistill.core.quantized import NotMade, QuantizedCandidate
 
 
 def choose_agreeing(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.app.agreement_limits import AgreementLimits
 from edgedistill.app.choose import SHIPPED
 from edgedistill.app.environment import processors
 from edgedistill.app.foreign_model import require_runs
@@ -80,6 +81,7 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
     samples: int = 256,
     judging_samples: int = 1000,
     min_agreement: float = 0.99,
+    max_relative_error: float | None = None,
     calibration: str = "min-max",
     methods: Sequence[str] = TECHNIQUES,
     candidates: str = "all",
@@ -113,6 +115,8 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
         samples: How many calibrate at most.
         judging_samples: How many others judge at most.
         min_agreement: What agrees less with the float model does not ship; a fraction.
+        max_relative_error: What is further from the float model's outputs does not ship: root mean
+            square of the difference over that of their spread. None for no such limit.
         calibration: How the range of an activation follows from the samples, as a recipe names it.
         methods: What may be tried where plain int8 does not agree, as a recipe names it; () for
             nothing.
@@ -129,7 +133,8 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
         InputError: If anything given is wrong; nothing half-written is left.
         DeviceError: If the device failed.
     """
-    _require_numbers(samples, judging_samples, min_agreement)
+    limits = AgreementLimits(min_agreement, max_relative_error)
+    _require_numbers(samples, judging_samples, limits)
     quantizing = {
         "calibration": calibration,
         "candidates": candidates,
@@ -159,7 +164,7 @@ def quantize(  # noqa: PLR0913  # the public call; all but the first three have 
             require_picture_input(given.file, given.inputs, declared, drawn.pixels())
         require_runs(given.file, Path(scratch), drawn.first())
     asked = Asked(given, drawn, profile, profile.default_runtime, declared, origin)
-    wishes = Wishes(config, bench, min_agreement, seed, threads)
+    wishes = Wishes(config, bench, limits, seed, threads)
     road = lay_quantize_road(given, drawn, profile, runtime, wishes)
     folder = Path(out or f"{given.file.stem}.{profile.name}")
     return _run(
@@ -255,21 +260,13 @@ def _profile(target: str | Path | TargetProfile, folders: Sequence[str | Path]) 
     return load(str(target), [Path(folder) for folder in folders])
 
 
-def _require_numbers(samples: int, judging_samples: int, min_agreement: float) -> None:
+def _require_numbers(samples: int, judging_samples: int, limits: AgreementLimits) -> None:
     faults = [
         Fault(field=field, given=repr(number), problem="is below 1", remedy="Give 1 or more")
         for field, number in (("samples", samples), ("judging_samples", judging_samples))
         if not number >= 1
     ]
-    if not 0 <= min_agreement <= 1:
-        faults.append(
-            Fault(
-                field="min_agreement",
-                given=repr(min_agreement),
-                problem="is not between 0 and 1",
-                remedy="Give a fraction, for instance 0.99",
-            )
-        )
+    faults += limits.faults()
     if faults:
         raise InputError(*faults)
 

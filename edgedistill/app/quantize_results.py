@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.app.agreement import Agreed
+from edgedistill.app.agreement_limits import broken_agreement
 from edgedistill.app.attempt import why_not_made
-from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
+from edgedistill.app.choose_agreeing import choose_agreeing
 from edgedistill.app.environment import versions
 from edgedistill.app.foreign_model import MODEL_FILE
 from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, both_ways
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgedistill.app.agreement_limits import AgreementLimits
     from edgedistill.app.given_model import GivenModel
     from edgedistill.app.latencies import Latencies
     from edgedistill.app.pipeline import Finished
@@ -113,7 +115,8 @@ def assemble_quantized(
         preprocessing=None if asked.preprocessing is None else plain(asked.preprocessing),
         preprocessing_from=asked.preprocessing_from,
         agreement_kind=asked.given.agreement_kind,
-        min_agreement=wishes.min_agreement,
+        min_agreement=wishes.limits.min_agreement,
+        max_relative_error=wishes.limits.max_relative_error,
         candidates=candidates,
         not_made=not_made,
         choice=choose_agreeing(
@@ -123,7 +126,7 @@ def assemble_quantized(
             default=runtime.default_precision,
         ),
         conditions=None if samples is None else samples.conditions,
-        notes=_notes(asked, latencies, candidates),
+        notes=_notes(asked, latencies, candidates, wishes.limits),
         seed=wishes.seed,
         versions=versions(),
         steps=_step_keys(road),
@@ -201,9 +204,10 @@ class _Making:
     def _broken(self, found: Agreed) -> str | None:
         return broken_agreement(
             found.agreement,
+            found.relative_error,
             finite=found.finite,
             kind=self.asked.given.agreement_kind,
-            min_agreement=self.wishes.min_agreement,
+            limits=self.wishes.limits,
         )
 
 
@@ -212,7 +216,7 @@ def _is_faster(one: QuantizedCandidate) -> bool:
     return speedup is not None and speedup.low > 1.0
 
 
-def _for_less(one: QuantizedCandidate) -> str:
+def _for_less(one: QuantizedCandidate, limits: AgreementLimits) -> str:
     """What a candidate that does not agree enough would bring, so that the limit can be weighed."""
     assert one.latency is not None
     assert one.latency.speedup is not None
@@ -220,11 +224,21 @@ def _for_less(one: QuantizedCandidate) -> str:
     if one.agreement is None:
         return f"{offer}, but its agreement cannot be told."
     limit = math.floor(1000 * one.agreement.value) / 1000
-    return f"{offer}; it may ship where an agreement of {limit:g} is enough (--min-agreement)."
+    enough = [f"an agreement of {limit:g}"] if one.agreement.value < limits.min_agreement else []
+    options = ["--min-agreement"] if enough else []
+    if limits.max_relative_error is not None and one.relative_error is not None:
+        error = math.ceil(10_000 * one.relative_error) / 10_000
+        if error > limits.max_relative_error:
+            enough.append(f"a relative error of {error:g}")
+            options.append("--max-relative-error")
+    return f"{offer}; it may ship where {' and '.join(enough)} is enough ({', '.join(options)})."
 
 
 def _notes(
-    asked: Asked, latencies: Latencies, candidates: tuple[QuantizedCandidate, ...]
+    asked: Asked,
+    latencies: Latencies,
+    candidates: tuple[QuantizedCandidate, ...],
+    limits: AgreementLimits,
 ) -> tuple[str, ...]:
     """What a reader must know."""
     judging = len(asked.samples.judging)
@@ -254,6 +268,8 @@ def _notes(
         notes.append("Some of the preprocessing that the model declares was given otherwise.")
     if any(one.latency is not None and not one.latency.stable for one in candidates):
         notes.append("The machine was disturbed while it measured: measure again.")
-    notes += [_for_less(one) for one in candidates if _is_faster(one) and one.broken is not None]
+    notes += [
+        _for_less(one, limits) for one in candidates if _is_faster(one) and one.broken is not None
+    ]
     notes += [f"No estimate of latency: {reason}." for reason in latencies.silences()]
     return tuple(notes)

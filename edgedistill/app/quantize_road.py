@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgedistill.app.agreement_limits import AgreementLimits
     from edgedistill.app.given_model import GivenModel
     from edgedistill.app.plan import PlannedStep
     from edgedistill.app.variants import Variant
@@ -67,7 +68,7 @@ class Wishes:
 
     quantize: Quantize
     benchmark: Benchmark
-    min_agreement: float
+    limits: AgreementLimits
     seed: int
     threads: int
 
@@ -180,7 +181,7 @@ class _Laying:
             plainly: Makes it without a look at its accuracy.
         """
         here = runs_here(self.profile, self.runtime)
-        asked = None if plainly else (self.given.agreement_kind, self.wishes.min_agreement)
+        asked = None if plainly else (self.given.agreement_kind, self.wishes.limits)
 
         def make(folders: Mapping[str, Path]) -> Stage:
             nothing = nothing_where_slow(folders, variant.name)
@@ -201,7 +202,7 @@ class _Laying:
                 "kind": variant.kind,
                 "scheme": None if variant.scheme is None else plain(variant.scheme),
                 "runs_here": here,
-                "agreement": asked and list(asked),
+                "agreement": asked and [asked[0], asdict(asked[1])],
             },
             inputs={
                 "samples": samples,

@@ -71,6 +71,13 @@ def _shapes(context: click.Context, option: click.Parameter, texts: tuple[str, .
     type=click.FloatRange(0, 1),
     help="What agrees less with the float model does not ship.",
 )
+@click.option(
+    "--max-relative-error",
+    type=float,
+    metavar="NUMBER",
+    help="What is further from the float outputs does not ship: root mean square of the "
+    "difference over that of their spread, for instance 0.01.",
+)
 @click.option("--calibration", default="min-max", show_default=True, type=click.Choice(_METHODS))
 @click.option(
     "--candidates",

@@ -19,11 +19,14 @@ class Judged:
             difference over root mean square of the float outputs' spread; breaks ties between
             figures, finite where the outputs are.
         broken: Which limit it breaks, in words; None where it keeps all.
+        enough: Whether the figure itself is as high as it must be, so that what more it has is
+            worth nothing, and nearer outputs are.
     """
 
     figure: float
     distance: float
     broken: str | None
+    enough: bool = False
 
     @property
     def holds(self) -> bool:

@@ -126,6 +126,9 @@ class QuantizeReport(Strict):
     agreement_kind: AgreementKind
     min_agreement: float
     """What agrees less with the float model does not ship."""
+    max_relative_error: float | None = None
+    """What has a greater relative error does not ship either; absent where there is no such
+    limit."""
     candidates: tuple[QuantizedCandidate, ...] = Field(strict=False, min_length=1)
     """The float model first."""
     not_made: tuple[NotMade, ...] = Field(default=(), strict=False)

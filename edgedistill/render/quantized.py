@@ -38,12 +38,20 @@ def quantize_page(report: QuantizeReport) -> str:
         columns.table([("  " + _HEADS[0], *_HEADS[1:]), *rows], right=range(1, 6)),
         "",
         f"Agreement with the float model: {_MEANS[report.agreement_kind]}; "
-        f"{format_percent(report.min_agreement)} is asked for.",
+        f"{_asked(report)} asked for.",
         *(f"Not made: {one.name}. {one.reason}" for one in report.not_made),
         f"Ships {report.choice.file} ({ships}{_undecided(report)}): {report.choice.reason}.",
         *(f"Note: {note}" for note in report.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _asked(report: QuantizeReport) -> str:
+    """The limits and their verb."""
+    agreement = format_percent(report.min_agreement)
+    if report.max_relative_error is None:
+        return f"{agreement} is"
+    return f"{agreement}, and a relative error of at most {report.max_relative_error:.4g}, are"
 
 
 def quantize_markdown(report: QuantizeReport) -> str:
@@ -60,7 +68,7 @@ def quantize_markdown(report: QuantizeReport) -> str:
             ),
         ),
         f"Agreement with the float model is the {_MEANS[report.agreement_kind]}, with its interval "
-        f"at 95 % confidence. {format_percent(report.min_agreement)} is asked for. The relative "
+        f"at 95 % confidence. {_asked(report)} asked for. The relative "
         "error is the root mean square of the difference from the float outputs over that of their "
         "spread.",
         *_schemes(report),

@@ -8,6 +8,7 @@ import onnx.parser
 import pytest
 
 from edgedistill.app.agreement import Agreed, Agreeing, AgreementJudge, FloatAnswers
+from edgedistill.app.agreement_limits import AgreementLimits
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.stage import StageContext
 from edgedistill.data.ready import ReadySamples
@@ -40,7 +41,8 @@ def scaled(tmp_path: Path) -> Callable[..., Path]:
 def judge(model: Path, **options: Any) -> AgreementJudge:
     kept = options.pop("kept_bytes", 10**6)
     answers = FloatAnswers(model, SAMPLES, threads=1, kept_bytes=kept)
-    return AgreementJudge(answers, **{"kind": "top-1", "min_agreement": 0.95, **options})
+    limits = AgreementLimits(options.pop("min_agreement", 0.95), options.pop("max_error", None))
+    return AgreementJudge(answers, options.pop("kind", "top-1"), limits)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 100, 10**6])
@@ -68,6 +70,22 @@ def test_other_outputs_agree_by_the_variance_that_is_kept(scaled: Callable[..., 
     assert near.distance == pytest.approx(off, rel=1e-4)
     assert near.figure == pytest.approx(1 - off**2, rel=1e-4)
     assert not far.holds
+
+
+def test_a_limit_of_the_error_breaks_where_classes_still_agree(
+    scaled: Callable[..., Path],
+) -> None:
+    judging = judge(scaled("float.onnx", 1, 1, 1), max_error=0.1)
+
+    near, far = (judging.judge(scaled(f"{by}.onnx", *[by] * 3)) for by in (0.95, 0.8))
+
+    assert (near.figure, far.figure) == (1, 1)
+    assert near.holds
+    assert far.enough
+    assert far.broken is not None
+    assert "more than the 0.1 asked for" in far.broken
+    off = 0.2 * np.sqrt((INPUTS**2).mean()) / INPUTS.std()
+    assert far.distance == pytest.approx(off, rel=1e-4)
 
 
 def test_the_judge_and_the_report_say_the_same(scaled: Callable[..., Path], tmp_path: Path) -> None:

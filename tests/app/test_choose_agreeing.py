@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgedistill.app.choose_agreeing import broken_agreement, choose_agreeing
+from edgedistill.app.choose_agreeing import choose_agreeing
 from edgedistill.core.evidence import Evidence, Quantity, counted
 from edgedistill.core.quantized import FLOAT, NotMade, QuantizedCandidate, Shipped
 from edgedistill.core.report import Latency
@@ -122,21 +122,3 @@ def test_estimates_say_that_they_are() -> None:
     told = {"evidence": Evidence.ESTIMATED}
     choice = choose(candidate(FLOAT, 2.0, **told), candidate("int8-U8S8", 1.0, **told))
     assert "by the estimates" in choice.reason
-
-
-@pytest.mark.parametrize(
-    ("agreement", "finite", "broken"),
-    [
-        (figure(0.99, 0.9, 1), True, None),
-        (figure(0.9899, 0.9, 1), True, "98.99 %, less than the 99.00 %"),
-        (None, True, "cannot be told"),
-        (figure(1, 1, 1), False, "NaN or infinity"),
-    ],
-    ids=["at the limit", "below", "unknown", "not finite"],
-)
-def test_what_breaks_an_agreement(
-    agreement: Quantity | None, finite: bool, broken: str | None
-) -> None:
-    found = broken_agreement(agreement, finite=finite, kind="top-1", min_agreement=0.99)
-    assert (found is None) == (broken is None)
-    assert broken is None or broken in (found or "")

@@ -106,6 +106,28 @@ def finished(network: Path, digits: Path, tmp_path_factory: pytest.TempPathFacto
     )
 
 
+def test_a_limit_of_the_error_is_kept_or_the_float_model_ships(
+    network: Path, digits: Path, tmp_path: Path
+) -> None:
+    asked = {"preprocessing": GIVEN, "min_agreement": 0.5, "candidates": "first", **QUICK}
+
+    loose = edgedistill.quantize(
+        network, digits, out=tmp_path / "loose", max_relative_error=0.5, **asked
+    ).report
+    strict = edgedistill.quantize(
+        network, digits, out=tmp_path / "strict", max_relative_error=1e-6, **asked
+    ).report
+
+    assert loose.max_relative_error == 0.5
+    assert all(one.broken is None for one in loose.candidates)
+    (_, int8) = strict.candidates
+    assert int8.broken is not None
+    assert "more than the 1e-06 asked for" in int8.broken
+    assert strict.choice.name == "fp32"
+    assert int8.relative_error is not None
+    assert int8.relative_error > 1e-6
+
+
 def dense(
     path: Path, *, weight: np.ndarray | None = None, shape: Any = ("batch", 6), **kind: Any
 ) -> Path:

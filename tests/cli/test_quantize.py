@@ -116,6 +116,8 @@ def test_what_is_absent_is_asked_for_all_at_once(project: Path) -> None:
         (("--data", "pictures", *FLAGS, "--shape", "image"), "is not NAME=1x3x224x224"),
         (("--data", "pictures", *FLAGS, "--shape", "x=1x2"), "names no input"),
         (("--data", "pictures", *FLAGS, "--min-agreement", "nan"), "min"),
+        (("--data", "pictures", *FLAGS, "--max-relative-error", "nan"), "max_relative_error"),
+        (("--data", "pictures", *FLAGS, "--max-relative-error", "0"), "max_relative_error"),
         (("--data", "pictures", *FLAGS, "--out", "net.onnx"), "is a file"),
         (("--data", "pictures", *FLAGS, "--out", "pictures"), "holds other things"),
         ((), "--data"),

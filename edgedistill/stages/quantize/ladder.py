@@ -2,8 +2,9 @@
 
 The first rung is plain int8. Each further rung changes what was kept before it: it is kept itself
 if with it the limits hold, or the figure (accuracy or agreement) is higher, or the figure is the
-same and the outputs are nearer the float model's. Operators return to float only where that makes
-the limits hold: it costs latency, and a model that breaks its limits does not ship.
+same, or as high as it must be, and the outputs are nearer the float model's. Operators return to
+float only where that makes the limits hold: it costs latency, and a model that breaks its limits
+does not ship.
 
 A rung costs a pass over the samples that decide, and what it does itself: a calibration, for
 rounding the learning of every layer, for fall-back what `sensitivity` and `fall_back` say.
@@ -158,9 +159,10 @@ class _Climber:
         self.workshop.context.progress.say(_said(attempt, self.judge.called))
 
 
-def _worth(judged: Judged) -> tuple[bool, float, float]:
+def _worth(judged: Judged) -> tuple[bool, bool, float, float]:
     """What is kept rather than another."""
-    return judged.holds, judged.figure, -judged.distance
+    figure = 0.0 if judged.enough else judged.figure
+    return judged.holds, judged.enough, figure, -judged.distance
 
 
 def _said(attempt: Attempt, called: str) -> str:

@@ -41,6 +41,7 @@ class Nearness:
     limit: float
     rounded: int = 6
     cut_off_at: int | None = None
+    enough: bool = False
     called: str = "nearness"
     files: list[bytes] = field(default_factory=list)
 
@@ -57,7 +58,10 @@ class Nearness:
             raise KeyboardInterrupt
         distance = self.answers.distance(model)
         broken = None if distance <= self.limit else "is too far away"
-        return Judged(round(max(0.0, 1.0 - distance), self.rounded), distance, broken)
+        figure = round(max(0.0, 1.0 - distance), self.rounded)
+        if self.enough:  # all are high enough, and the furthest file is the highest
+            figure = distance / 100
+        return Judged(figure, distance, broken, self.enough)
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,13 @@ def climbing(digits: Dataset, scheme: Scheme, tmp_path: Path) -> Callable[..., C
         rounded: int = 6,
         cut_off_at: int | None = None,
         fall_back: str = "float",
+        enough: bool = False,
         **config: object,
     ) -> Climb:
         own = tmp_path / str(len(list(tmp_path.iterdir())))
         own.mkdir()
         model = write_chain(own / "float.onnx", blown=blown)
-        judge = Nearness(model, digits, own / "answers", limit, rounded, cut_off_at)
+        judge = Nearness(model, digits, own / "answers", limit, rounded, cut_off_at, enough)
         quantize = Quantize.model_validate(config)
         folder = own / "step"
         folder.mkdir()
@@ -140,6 +145,15 @@ def test_of_equal_figures_the_nearer_outputs_are_kept(climbing: Callable[..., Cl
     found = climbing(limit=0.0, rounded=0, methods=["calibration", "bias-correction"])
     assert {one.figure for one in found.attempts.tried} == {1.0}
     distances = [one.distance for one in found.attempts.tried]
+    assert found.attempts.kept[-1].distance == min(distances)
+
+
+def test_where_the_figure_is_as_high_as_it_must_be_the_nearer_outputs_are_kept(
+    climbing: Callable[..., Climb],
+) -> None:
+    found = climbing(limit=0.0, enough=True, methods=["calibration", "bias-correction"])
+    distances = [one.distance for one in found.attempts.tried]
+    assert len(set(distances)) > 1
     assert found.attempts.kept[-1].distance == min(distances)
 
 
