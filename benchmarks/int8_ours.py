@@ -8,44 +8,83 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 
+from edgedistill.app.agreement import AgreementJudge, FloatAnswers
 from edgedistill.catalog.profiles import load
+from edgedistill.core.quantizing import Quantize
 from edgedistill.core.stage import StageContext
-from edgedistill.cost import load_model
+from edgedistill.data.ready import ReadyData, ReadySamples
 from edgedistill.errors import PromiseError
-from edgedistill.stages.quantize.calibration import open_calibration
-from edgedistill.stages.quantize.drafts import Draft, Workshop
 from edgedistill.stages.quantize.dynamic import DynamicQuantization
-from edgedistill.stages.quantize.session import open_session
-from edgedistill.stages.quantize.transform import prepare
+from edgedistill.stages.quantize.stage import Quantization
+from edgedistill.tasks.likeness import Likeness
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from edgedistill.core.attempts import Technique
+    from edgedistill.app.agreement_limits import AgreementLimits
     from edgedistill.core.profile import QuantizationScheme
-    from edgedistill.core.quantizing import CalibrationMethodName
+    from edgedistill.core.stage import Stage
+
+KIND = "top-1"
+CONFIG = Quantize(min_int8_share=0.5)
+"""As `edgedistill quantize` has it."""
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """Samples that are what the network takes."""
+class Task:
+    """A float network and what the product is given of it.
 
-    inputs: Mapping[str, np.ndarray]
+    Attributes:
+        model: The float ONNX file.
+        data: Samples that calibrate, and others that judge.
+    """
 
-    def __len__(self) -> int:
-        return len(next(iter(self.inputs.values())))
+    model: Path
+    data: ReadyData
 
-    def batch(self, indices: np.ndarray, *, view: int = 0) -> dict[str, np.ndarray]:
-        if view:
-            raise IndexError(f"there is no view {view}")
-        return {name: array[indices] for name, array in self.inputs.items()}
+    @classmethod
+    def of(cls, folder: Path) -> Task:
+        """What `int8_networks.write` left in a folder."""
+        calibration, judging = (
+            _ready(folder / f"{part}.npz") for part in ("calibration", "judging")
+        )
+        return cls(folder / "float.onnx", ReadyData(calibration, judging))
 
+    def relative_errors(self, models: Sequence[Path]) -> dict[str, float]:
+        """How far files are from the float one on the samples that judge, by name."""
+        answers = FloatAnswers(self.model, self.data.judging, threads=1)
+        return {model.stem: _relative_error(answers, model) for model in models}
 
-@dataclass(frozen=True)
-class _Calibrating:
-    calibration: _Ready
+    def write(self, target: Path, limits: AgreementLimits, *, per_channel: bool) -> str | None:
+        """The first scheme of this machine, made as `edgedistill quantize` makes it.
+
+        Args:
+            target: The file to write.
+            limits: How near the float model it must be.
+            per_channel: Whether each channel of weights has a scale of its own.
+
+        Returns:
+            Which limit it breaks; None where it keeps all.
+        """
+        answers = FloatAnswers(self.model, self.data.judging, threads=1)
+        judge = AgreementJudge(answers, KIND, limits)
+        chosen = scheme().model_copy(update={"per_channel": per_channel})
+        stage = Quantization(self.model, self.data, CONFIG, chosen, runs_here=True, judge=judge)
+        _run(stage, target)
+        return judge.judge(target).broken
+
+    def write_dynamic(self, target: Path, limits: AgreementLimits) -> str | None:
+        """Dynamic int8, where enough of the network is matrix products; else says why not."""
+        stage = DynamicQuantization(
+            self.model, self.data, CONFIG.min_int8_share, scheme(), runs_here=True
+        )
+        try:
+            _run(stage, target)
+        except PromiseError as error:  # a network of convolutions
+            return str(error)
+        answers = FloatAnswers(self.model, self.data.judging, threads=1)
+        return AgreementJudge(answers, KIND, limits).judge(target).broken
 
 
 def scheme() -> QuantizationScheme:
@@ -57,39 +96,27 @@ def scheme() -> QuantizationScheme:
     return found
 
 
-def write_static(
-    folder: Path,
-    target: Path,
-    calibration: CalibrationMethodName,
-    techniques: frozenset[Technique],
-    *,
-    per_channel: bool = True,
-) -> None:
-    """Static int8 as `stages.quantize` makes it from one draft."""
-    model = folder / "float.onnx"
-    chosen = scheme().model_copy(update={"per_channel": per_channel})
-    source = load_model(model)
-    samples = open_calibration(_samples(folder), open_session(model, 1))
+def _run(stage: Stage, target: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        prepared = prepare(source, work, chosen)
-        shop = Workshop(source, prepared, samples, chosen, work, StageContext(folder=work))
-        onnx.save_model(shop.build(Draft(calibration, techniques)), target)
+        stage.run(StageContext(folder=Path(name)))
+        target.write_bytes((Path(name) / "model.onnx").read_bytes())
 
 
-def write_dynamic(folder: Path, target: Path) -> None:
-    """Dynamic int8, where enough of the network is matrix products."""
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        stage = DynamicQuantization(
-            folder / "float.onnx", _Calibrating(_samples(folder)), 0.9, scheme(), runs_here=True
-        )
-        try:
-            stage.run(StageContext(folder=work))
-        except PromiseError:  # a network of convolutions
-            return
-        (work / "model.onnx").replace(target)
+def _relative_error(answers: FloatAnswers, model: Path) -> float:
+    from int8_race import open_model
+
+    session, likeness = open_model(model), Likeness(KIND)
+    if session is None:
+        return float("inf")
+    for sample, first in answers:
+        likeness.add(first, session.run(None, sample))
+    return float("inf") if likeness.relative_error is None else likeness.relative_error
 
 
-def _samples(folder: Path) -> _Ready:
-    return _Ready(dict(np.load(folder / "calibration.npz")))
+def _ready(path: Path) -> ReadySamples:
+    arrays = dict(np.load(path))
+    return ReadySamples(
+        inputs=arrays,
+        dtypes={name: str(array.dtype) for name, array in arrays.items()},
+        preprocessing=None,
+    )

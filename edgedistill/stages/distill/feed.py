@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from edgedistill.models import Network, Signature
 
 
+_VECTOR = 16
+"""Single-precision numbers in the widest vector of an x86 processor."""
+
+
 @dataclass(frozen=True)
 class Feed:
     """Calls a network on samples of a split."""
@@ -66,11 +70,16 @@ def feed_of(network: Network, *, device: str = "cpu") -> Feed:
     """The feed of a network, in the memory order that is fastest among those it can take.
 
     A network that cuts its tensors with `.view` may refuse pictures that lie pixel by pixel; it
-    is asked once, on zeros, and gets them plane by plane instead.
+    is asked once, on zeros, and gets them plane by plane instead. So does one whose training would
+    corrupt memory otherwise.
     """
     module, signature = network.module.to(device), network.signature
-    convolves = any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
-    pixel_by_pixel = convolves and _takes_channels_last(module, signature, device)
+    convolutions = [part for part in module.modules() if isinstance(part, torch.nn.Conv2d)]
+    pixel_by_pixel = (
+        bool(convolutions)
+        and not any(map(_corrupts_memory, convolutions))
+        and _takes_channels_last(module, signature, device)
+    )
     return Feed(module, signature, pixel_by_pixel, device)
 
 
@@ -104,6 +113,17 @@ def _copy(tensor: Tensor, *, pixel_by_pixel: bool) -> Tensor:
     """A copy; strides are set afresh, since one channel makes those of a picture ambiguous."""
     order = torch.channels_last if pixel_by_pixel else torch.contiguous_format
     return torch.empty_like(tensor, memory_format=order).copy_(tensor)
+
+
+def _corrupts_memory(part: nn.Conv2d) -> bool:
+    """Whether a convolution's gradient writes past its memory where pictures lie pixel by pixel.
+
+    oneDNN issue 6035: the weights' gradient of a 1x1 convolution with strides and fewer input
+    channels than a vector of the processor holds (8 with AVX2, 16 with AVX-512) is wrong or ends
+    the process. Seen with torch 2.13.0.
+    """
+    channels = part.in_channels // part.groups
+    return set(part.kernel_size) == {1} and max(part.stride) > 1 and channels < _VECTOR
 
 
 def _takes_channels_last(module: nn.Module, signature: Signature, device: str) -> bool:

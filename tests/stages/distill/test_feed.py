@@ -30,7 +30,7 @@ def test_each_sample_comes_in_its_own_view(digits: Callable[..., Dataset]) -> No
 def test_memory_order_does_not_change_what_is_said(
     digits: Callable[..., Dataset], network: Callable[..., Network]
 ) -> None:
-    made = network()
+    made = network(width=16, stages=2)
     inputs = digits().train.batch(np.arange(16))
     pixels = Feed(made.module, made.signature, channels_last=True).logits(inputs)
     planes = Feed(made.module, made.signature, channels_last=False).logits(inputs)
@@ -61,6 +61,35 @@ def test_a_network_that_needs_planes_gets_planes(
     assert not feed.channels_last
     planes = torch.from_numpy(inputs["input"]).clone(memory_format=torch.contiguous_format)
     torch.testing.assert_close(feed.logits(inputs), module(planes))
+
+
+class Striding(nn.Module):
+    """Narrows by a 1x1 convolution with strides, as the shortcuts of residual networks do."""
+
+    def __init__(self, channels: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(channels, 8, kernel, stride, kernel // 2)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.head(self.shortcut(self.stem(pixels)).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "stride", "kernel", "pixel_by_pixel"),
+    [(4, 2, 1, False), (15, 2, 1, False), (16, 2, 1, True), (4, 1, 1, True), (4, 2, 3, True)],
+)
+def test_a_network_whose_gradient_would_corrupt_memory_gets_planes(
+    network: Callable[..., Network],
+    channels: int,
+    stride: int,
+    kernel: int,
+    pixel_by_pixel: bool,
+) -> None:
+    module, made = Striding(channels, stride, kernel), network()
+    feed = feed_of(Network(module, Model(source="live:x"), made.signature, made.preprocessing))
+    assert feed.channels_last == pixel_by_pixel
 
 
 def test_inputs_come_in_the_order_and_type_the_network_takes() -> None:
