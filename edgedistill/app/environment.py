@@ -15,6 +15,7 @@ LIBRARIES = (
     "onnxscript",
     "pillow",
     "safetensors",
+    "scipy",
     "torch",
     "torch-pruning",
 )

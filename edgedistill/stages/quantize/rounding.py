@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
+from threadpoolctl import threadpool_limits
 
 from edgedistill.stages.quantize.bias import keep_means
-from edgedistill.stages.quantize.moments import Inputs, mean_squared_error, moments
+from edgedistill.stages.quantize.moments import Inputs, mean_squared_errors, moments
 from edgedistill.stages.quantize.patches import filters, has_rows, weight_from
 from edgedistill.stages.quantize.second_order import Grid, round_in_turn
 from edgedistill.stages.quantize.walking import Walk, few_samples
@@ -65,7 +66,10 @@ def learn_rounding(
     rounded = Walk(corrected, few, threads=context.threads)
     trained = Wiring.of(prepared.graph).constants
     found = layers(prepared, corrected)
-    with context.progress.track("Rounding weights", len(found)) as advance:
+    with (
+        context.progress.track("Rounding weights", len(found)) as advance,
+        threadpool_limits(context.threads, user_api="blas"),
+    ):
         for layer in found:
             held = trained.get(layer.before.input[1])
             if held is not None:
@@ -93,11 +97,10 @@ def _round_layer(layer: Layer, trained: np.ndarray, walks: tuple[Walk, Walk], se
     centred = layer.bias is not None
     grid, nearest = _grid(layer), filters(layer.after, layer.weight.integers)
     found = round_in_turn(weight, moments(learned, weight, centred=centred), grid)
-    errors = [
-        mean_squared_error(judged, weight, grid.reals(integers), centred=centred)
-        for integers in (found, nearest)
-    ]
-    if errors[0] < errors[1]:
+    learned_error, nearest_error = mean_squared_errors(
+        judged, weight, [grid.reals(found), grid.reals(nearest)], centred=centred
+    )
+    if learned_error < nearest_error:
         layer.weight.store(weight_from(layer.after, found, trained.shape))
 
 

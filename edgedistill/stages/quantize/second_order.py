@@ -1,4 +1,8 @@
-"""Real weights to integers by second moments of their inputs, for all outputs at once."""
+"""Real weights to integers by second moments of their inputs, for all outputs at once.
+
+What GPTQ writes with the inverse of the moments needs their Cholesky factor alone: it is Babai's
+nearest plane algorithm, from the last input to the first (Chen et al. 2025, arXiv 2507.18553).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgedistill.stages.quantize.moments import Moments
 
 _DAMPING = 0.01
@@ -58,54 +65,77 @@ def round_in_turn(weight: np.ndarray, seen: Moments, grid: Grid) -> np.ndarray:
     Returns:
         `[groups, outputs, inputs]`, whole numbers as float64.
     """
-    order = np.argsort(-np.diagonal(seen.given, axis1=1, axis2=2), axis=1, kind="stable")
-    columns = order[:, None, :]
-    inverse = _damped_inverse(_sorted_both(seen.given, order))
-    left = np.take_along_axis(weight, columns, 2)
-    left += np.take_along_axis(seen.lost, columns, 2) @ inverse
-    sorted_grid = Grid(
-        np.take_along_axis(grid.scale, columns, 2),
-        np.take_along_axis(grid.zero_point, columns, 2),
-        grid.low,
-        grid.high,
+    # from the last, which is rounded first, to the first
+    order = np.argsort(-np.diagonal(seen.given, axis1=1, axis2=2), axis=1, kind="stable")[:, ::-1]
+    factor, solved = _solved(seen, order)
+    # an input's weights lie together
+    left, scale, zero_point = (
+        _inputs_first(np.take_along_axis(array, order[:, None, :], 2))
+        for array in (weight, grid.scale, grid.zero_point)
     )
-    found = _in_turn(left, np.linalg.cholesky(inverse).transpose(0, 2, 1), sorted_grid)
-    return np.take_along_axis(found, np.argsort(order, axis=1)[:, None, :], 2)
+    found = _in_turn(left + solved, factor, Grid(scale, zero_point, grid.low, grid.high))
+    return np.take_along_axis(found, np.argsort(order, axis=1)[:, :, None], 1).transpose(0, 2, 1)
 
 
-def _in_turn(left: np.ndarray, factor: np.ndarray, grid: Grid) -> np.ndarray:
-    """GPTQ, algorithm 1; `left` is used up.
+def _in_turn(wanted: np.ndarray, factor: np.ndarray, grid: Grid) -> np.ndarray:
+    """The nearest plane algorithm.
+
+    With L the factor and e how far off the integers are, the loss is the square of L^T e. Its part
+    of an input knows the errors of that input and of those after it alone, so each input in turn
+    makes its part as small as an integer can.
 
     Args:
-        left: What is to be rounded.
-        factor: The upper Cholesky factor of the inverse second moments.
-        grid: What integers stand for.
+        wanted: Reals, `[groups, inputs, outputs]`.
+        factor: The lower Cholesky factor of the second moments; above its diagonal is anything.
+        grid: What integers stand for; its arrays as `wanted`.
     """
-    width = left.shape[2]
-    found = np.empty_like(left)
-    for start in range(0, width, _BLOCK):
-        stop = min(width, start + _BLOCK)
-        errors = np.empty((*left.shape[:2], stop - start))
-        for column in range(start, stop):
-            here = np.s_[:, :, column : column + 1]
-            one = Grid(grid.scale[here], grid.zero_point[here], grid.low, grid.high)
-            found[here] = one.nearest(left[here])
-            error = (left[here] - one.reals(found[here])) / factor[:, column, None, None, column]
-            left[:, :, column + 1 : stop] -= error * factor[:, column, None, column + 1 : stop]
-            errors[:, :, column - start] = error[:, :, 0]
-        left[:, :, stop:] -= errors @ factor[:, start:stop, stop:]
+    width = wanted.shape[1]
+    found, errors = np.empty_like(wanted), np.empty_like(wanted)
+    handed_on = np.zeros_like(wanted)
+    for stop in range(width, 0, -_BLOCK):
+        start = max(0, stop - _BLOCK)
+        for at in range(stop - 1, start - 1, -1):
+            nearby = factor[:, None, at + 1 : stop, at] @ errors[:, at + 1 : stop]
+            passed = (handed_on[:, at] + nearby[:, 0]) / factor[:, at, at, None]
+            one = Grid(grid.scale[:, at], grid.zero_point[:, at], grid.low, grid.high)
+            found[:, at] = one.nearest(wanted[:, at] + passed)
+            errors[:, at] = wanted[:, at] - one.reals(found[:, at])
+        below = factor[:, start:stop, :start].transpose(0, 2, 1)
+        handed_on[:, :start] += below @ errors[:, start:stop]
     return found
 
 
-def _damped_inverse(given: np.ndarray) -> np.ndarray:
-    width = given.shape[1]
-    size = np.trace(given, axis1=1, axis2=2)[:, None, None] / width
+def _solved(seen: Moments, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lower Cholesky factor of the damped moments, and what is lost over the moments.
+
+    Args:
+        seen: Moments of the inputs.
+        order: Of the inputs, `[groups, inputs]`.
+
+    Returns:
+        `[groups, inputs, inputs]`, above whose diagonal is anything, and
+        `[groups, inputs, outputs]`.
+    """
+    size = np.trace(seen.given, axis1=1, axis2=2) / seen.given.shape[1]
     # inputs that never vary say nothing; any size keeps their weights as they are
-    size = np.where(size > 0, size, 1.0)
-    inverse = np.linalg.inv(given + _DAMPING * size * np.eye(width))
-    return (inverse + inverse.transpose(0, 2, 1)) / 2
+    damping = _DAMPING * np.where(size > 0, size, 1.0)
+    factors, solved = [], []
+    for group, places in enumerate(order):
+        given = seen.given[group][np.ix_(places, places)]
+        given[np.diag_indices_from(given)] += damping[group]
+        # LAPACK's columns are our rows: it sees the transpose, and needs no copy of it
+        upper, _ = cho_factor(given.T, overwrite_a=True, check_finite=False)
+        lost = seen.lost[group][:, places].T
+        factors.append(upper.T)
+        solved.append(cho_solve((upper, False), lost, overwrite_b=True, check_finite=False))
+    return _stacked(factors), _stacked(solved)
 
 
-def _sorted_both(given: np.ndarray, order: np.ndarray) -> np.ndarray:
-    columns = np.take_along_axis(given, order[:, None, :], 2)
-    return np.take_along_axis(columns, order[:, :, None], 1)
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """`[groups, ...]`; of one group a view, for it may be large."""
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
+
+
+def _inputs_first(weights: np.ndarray) -> np.ndarray:
+    """`[groups, outputs, inputs]` as `[groups, inputs, outputs]`."""
+    return np.ascontiguousarray(weights.transpose(0, 2, 1))

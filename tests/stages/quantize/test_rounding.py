@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from edgedistill.core.stage import SilentProgress
 from edgedistill.stages.quantize.check import coverage_in_runtime
 from edgedistill.stages.quantize.patches import filters, rows
 from edgedistill.stages.quantize.rounding import learn_rounding
 from edgedistill.stages.quantize.weights import layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from edgedistill.core.stage import StageContext
+    from edgedistill.core.stage import Advance, StageContext
     from edgedistill.data.dataset import Dataset, Split
     from edgedistill.stages.quantize.calibration import CalibrationSet
 
@@ -115,3 +119,35 @@ def test_the_given_graph_stays_and_the_same_bytes_come_again(
     assert first.SerializeToString(deterministic=True) == second.SerializeToString(
         deterministic=True
     )
+
+
+def blas_threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+class Watching(SilentProgress):
+    """A progress that looks how many threads matrix products may take, after each operator."""
+
+    def __init__(self) -> None:
+        self.seen: list[set[int]] = []
+
+    @contextmanager
+    def track(self, title: str, total: int) -> Iterator[Advance]:
+        del title, total
+
+        def advance(amount: int = 1, *, note: str = "") -> None:
+            del amount, note
+            self.seen.append(blas_threads())
+
+        yield advance
+
+
+def test_matrix_products_keep_to_the_threads_of_the_run(
+    pairs: Pairs, context: StageContext
+) -> None:
+    prepared, quantized, samples = pairs("mlp")
+    watching = Watching()
+    with threadpool_limits(2, user_api="blas"):
+        learn_rounding(prepared, quantized, samples, replace(context, progress=watching, threads=1))
+        assert blas_threads() == {2}  # the caller's own work goes on with as many as before
+    assert watching.seen == [{1}] * len(layers(prepared, quantized))

@@ -26,6 +26,37 @@ def loss(weight: np.ndarray, rounded: np.ndarray, inputs: np.ndarray) -> float:
     return float((((weight - rounded) @ inputs.transpose(0, 2, 1)) ** 2).mean())
 
 
+def by_the_inverse(weight: np.ndarray, moments: Moments, steps: Grid) -> np.ndarray:
+    """GPTQ as algorithm 1 of its paper writes it, of one group, input by input."""
+    given, lost = moments.given[0], moments.lost[0]
+    order = np.argsort(-np.diagonal(given), kind="stable")
+    damped = given + 0.01 * np.trace(given) / len(given) * np.eye(len(given))
+    inverse = np.linalg.inv(damped[order][:, order])
+    factor = np.linalg.cholesky(inverse).T
+    left = weight[0][:, order] + lost[:, order] @ inverse
+    found = np.empty_like(left)
+    for at, place in enumerate(order):
+        steps_up = np.rint(left[:, at] / steps.scale[0, :, place])
+        found[:, at] = np.clip(steps_up, steps.low, steps.high)
+        off = (left[:, at] - found[:, at] * steps.scale[0, :, place]) / factor[at, at]
+        left[:, at + 1 :] -= np.outer(off, factor[at, at + 1 :])
+    return found[:, np.argsort(order)]
+
+
+@pytest.mark.parametrize("limit", [127, 6])
+def test_integers_are_those_of_the_algorithm_that_inverts_the_moments(limit: int) -> None:
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(1, 900, 300)) @ generator.normal(size=(1, 300, 300))
+    beyond = 0.1 * generator.normal(size=(1, 900, 300))
+    weight = generator.uniform(-1, 1, size=(1, 40, 300))  # wider than two blocks
+    scale = np.broadcast_to(generator.uniform(0.05, 0.2, size=(1, 40, 1)), weight.shape)
+    steps = Grid(scale, np.zeros(weight.shape), -limit, limit)
+    moments = seen(inputs, weight, beyond)
+    found = round_in_turn(weight, moments, steps)
+    np.testing.assert_array_equal(found[0], by_the_inverse(weight, moments, steps))
+    assert (np.abs(found) == limit).any() == (limit == 6)
+
+
 def test_independent_inputs_are_rounded_to_nearest() -> None:
     generator = np.random.default_rng(0)
     weight = generator.normal(size=(2, 5, 300))
