@@ -14,7 +14,8 @@ from edgedistill.app.choose_agreeing import choose_agreeing
 from edgedistill.app.environment import versions
 from edgedistill.app.foreign_model import MODEL_FILE
 from edgedistill.app.latencies import EstimatedLatencies, MeasuredLatencies, both_ways
-from edgedistill.app.quantize_road import in_words, made_files
+from edgedistill.app.quantize_road import made_files
+from edgedistill.app.variants import in_words
 from edgedistill.bench.samples import read_samples
 from edgedistill.core.quantized import (
     FLOAT,

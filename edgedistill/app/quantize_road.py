@@ -284,17 +284,6 @@ class _Laying:
         )
 
 
-def in_words(variant: Variant) -> str | None:
-    """How int8 stands for real numbers, for a person; None where nothing is int8."""
-    scheme = variant.scheme
-    if scheme is None:
-        return None
-    weights = "a scale per channel" if scheme.per_channel else "a scale per tensor"
-    symmetric = ", symmetric activations" if scheme.symmetric_activation else ""
-    seven = ", seven-bit weights" if scheme.reduce_range else ""
-    return f"{variant.kind} {scheme.label}, {weights}{symmetric}{seven}"
-
-
 def made_files(
     folders: Mapping[str, Path], candidates: Mapping[str, PlannedStep]
 ) -> dict[str, Path]:

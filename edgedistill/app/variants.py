@@ -79,6 +79,17 @@ def variants(runtime: Runtime, config: Quantize, *, learned: bool) -> tuple[Vari
     return tuple(found)
 
 
+def in_words(variant: Variant) -> str | None:
+    """How int8 stands for real numbers, for a person; None where nothing is int8."""
+    scheme = variant.scheme
+    if scheme is None:
+        return None
+    weights = "a scale per channel" if scheme.per_channel else "a scale per tensor"
+    symmetric = ", symmetric activations" if scheme.symmetric_activation else ""
+    seven = ", seven-bit weights" if scheme.reduce_range else ""
+    return f"{variant.kind} {scheme.label}, {weights}{symmetric}{seven}"
+
+
 def _named(scheme: QuantizationScheme, first: QuantizationScheme) -> str:
     """After the scheme's label, and its weights where these alone tell it from the first."""
     name = f"int8-{scheme.label}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 from contextlib import contextmanager
@@ -17,15 +16,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from edgedistill.errors import DiskFullError, Fault, InputError
-from edgedistill.store.keys import file_sha256
+from edgedistill.store.step_file import (
+    STEP_FILE,
+    facts_of,
+    files_match,
+    read_step_file,
+    write_step_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
-STEP_FILE = "step.json"
-"""What a finished step says of itself."""
 _UNFINISHED = ".unfinished-"
 _CHECKPOINT = ".checkpoint-"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -89,8 +92,8 @@ class RunFolder:
         folder = self._place(name, key)
         if not folder.is_dir():
             return None
-        manifest = _read_manifest(folder)
-        if manifest is None or manifest["key"] != key or not _files_match(folder, manifest):
+        manifest = read_step_file(folder)
+        if manifest is None or manifest["key"] != key or not files_match(folder, manifest):
             shutil.rmtree(folder)
             return None
         return StoredStep(name=name, key=key, folder=folder, facts=manifest["facts"])
@@ -133,7 +136,7 @@ class RunFolder:
                 unfinished.mkdir(parents=True)
                 checkpoint.mkdir(exist_ok=True)
                 facts = dict(work(unfinished, checkpoint))
-                _write_manifest(unfinished, name=name, key=key, inputs=inputs, facts=facts)
+                write_step_file(unfinished, name=name, key=key, inputs=inputs, facts=facts)
                 _flush(unfinished)
                 unfinished.rename(self._place(name, key))
                 _flush_folder(self._steps)
@@ -216,29 +219,6 @@ def write_file(path: Path, content: bytes) -> Path:
     return path
 
 
-def facts_of(folder: Path) -> Mapping[str, Any]:
-    """The facts of a finished step, by its folder."""
-    manifest = _read_manifest(folder)
-    if manifest is None:
-        raise ValueError(f"{folder} is not the folder of a finished step")
-    facts: Mapping[str, Any] = manifest["facts"]
-    return facts
-
-
-def files_of(folder: Path) -> Mapping[str, tuple[str, int]]:
-    """The files of a finished step, by its folder: name to SHA-256 and size in bytes.
-
-    They are what was written down when the step was made; `step.json` itself is not among them.
-    """
-    manifest = _read_manifest(folder)
-    if manifest is None:
-        raise ValueError(f"{folder} is not the folder of a finished step")
-    return {
-        name: (stored["sha256"], stored["size_bytes"])
-        for name, stored in sorted(manifest["files"].items())
-    }
-
-
 @contextmanager
 def _disk_space(root: Path) -> Iterator[None]:
     try:
@@ -247,51 +227,6 @@ def _disk_space(root: Path) -> Iterator[None]:
         if error.errno in _NO_SPACE:
             raise DiskFullError(root) from error
         raise
-
-
-def _write_manifest(
-    folder: Path, *, name: str, key: str, inputs: Mapping[str, str], facts: Mapping[str, Any]
-) -> None:
-    files = {
-        path.relative_to(folder).as_posix(): {
-            "sha256": file_sha256(path),
-            "size_bytes": path.stat().st_size,
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    manifest = {
-        "schema_version": 1,
-        "name": name,
-        "key": key,
-        "inputs": dict(inputs),
-        "files": files,
-        "facts": facts,
-    }
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
-    (folder / STEP_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    path = folder / STEP_FILE
-    if not path.is_file():
-        return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return None  # a damaged manifest: the step is made again
-    known = isinstance(manifest, dict) and {"key", "files", "facts"} <= manifest.keys()
-    return manifest if known else None
-
-
-def _files_match(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    for name, stored in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != stored["size_bytes"]:
-            return False
-        if file_sha256(path) != stored["sha256"]:
-            return False
-    return True
 
 
 def _remove_empty(folder: Path) -> None:

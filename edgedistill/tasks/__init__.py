@@ -8,12 +8,10 @@ from edgedistill.tasks.calibration_error import (
     expected_calibration_error,
 )
 from edgedistill.tasks.classification import (
-    Flips,
     accuracy,
     accuracy_drop,
     agreement,
     drops_at_once,
-    flips,
     label_loss,
     share,
     worst_class,
@@ -21,6 +19,7 @@ from edgedistill.tasks.classification import (
 )
 from edgedistill.tasks.damage import Answered, damage_between
 from edgedistill.tasks.evaluation import Evaluation, evaluate
+from edgedistill.tasks.flips import Flips, flips
 from edgedistill.tasks.intervals import (
     agresti_min_interval,
     bonferroni,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from edgedistill.core.evidence import Evidence, Quantity, wider
 from edgedistill.core.labels import UNLABELLED
 from edgedistill.core.report import Worst
-from edgedistill.tasks.evaluation import Evaluation, evaluate
+from edgedistill.tasks.evaluation import require_same_samples
+from edgedistill.tasks.flips import flips
 from edgedistill.tasks.intervals import agresti_min_interval, bonferroni, wilson_interval
 
 if TYPE_CHECKING:
@@ -18,18 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "Evaluation",
-    "Flips",
-    "accuracy",
-    "accuracy_drop",
-    "agreement",
-    "evaluate",
-    "flips",
-    "label_loss",
-    "worst_class",
-    "worst_group",
-]
+    from edgedistill.tasks.evaluation import Evaluation
 
 _WILSON = "Wilson score interval (Wilson 1927)"
 _PAIRED = "paired on the same samples, Wald+2 interval (Agresti & Min 2005)"
@@ -57,38 +46,6 @@ def label_loss(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) 
         label_smoothing=label_smoothing,
     )
     return total / (labels != UNLABELLED).sum().clamp(min=1)
-
-
-@dataclass(frozen=True)
-class Flips:
-    """How answers changed on the same samples, from one network to another."""
-
-    lost: int
-    """Right before, wrong after."""
-    gained: int
-    """Wrong before, right after."""
-    kept_right: int
-    kept_wrong: int
-    """Wrong both times, with the same answer or another."""
-    changed: int
-    """Answers that differ, right or wrong."""
-
-
-def flips(before: Evaluation, after: Evaluation) -> Flips:
-    """Counts how answers changed.
-
-    Raises:
-        ValueError: If the two were not evaluated on the same samples.
-    """
-    _require_same_samples(before, after)
-    was, now = before.correct, after.correct
-    return Flips(
-        lost=int((was & ~now).sum()),
-        gained=int((~was & now).sum()),
-        kept_right=int((was & now).sum()),
-        kept_wrong=int((~was & ~now).sum()),
-        changed=int((before.predictions != after.predictions).sum()),
-    )
 
 
 def accuracy(
@@ -133,7 +90,7 @@ def accuracy_drop(
     Raises:
         ValueError: If the two were not evaluated on the same samples.
     """
-    _require_same_samples(before, after)
+    require_same_samples(before, after)
     everyone = np.ones(len(before), dtype=bool)
     return _drop(before, after, everyone, confidence=confidence, evidence=evidence)
 
@@ -187,7 +144,7 @@ def drops_at_once(
     Raises:
         ValueError: If the two were not evaluated on the same samples.
     """
-    _require_same_samples(before, after)
+    require_same_samples(before, after)
     return {
         name: _drop(
             before,
@@ -296,8 +253,3 @@ def share(
         samples=trials,
         method=f"share of {of}, {_WILSON}",
     )
-
-
-def _require_same_samples(before: Evaluation, after: Evaluation) -> None:
-    if not np.array_equal(before.labels, after.labels):
-        raise ValueError("the two evaluations are not on the same samples")

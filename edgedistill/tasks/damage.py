@@ -9,7 +9,8 @@ import numpy as np
 
 from edgedistill.core.damage import CalibrationError, Damage, Example, Flipped, PartDamage
 from edgedistill.tasks.calibration_error import estimate_calibration_error
-from edgedistill.tasks.classification import accuracy, drops_at_once, flips, share
+from edgedistill.tasks.classification import accuracy, drops_at_once, share
+from edgedistill.tasks.flips import flips
 
 if TYPE_CHECKING:
     from collections.abc import Callable

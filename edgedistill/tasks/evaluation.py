@@ -129,3 +129,13 @@ def _sure(logits: np.ndarray) -> np.ndarray:
         below = rows - rows.max(axis=1, keepdims=True)
         found[start : start + len(rows)] = 1 / np.exp(below).sum(axis=1)
     return found
+
+
+def require_same_samples(before: Evaluation, after: Evaluation) -> None:
+    """Refuses evaluations that cannot be compared sample by sample.
+
+    Raises:
+        ValueError: If the two were not evaluated on the same samples.
+    """
+    if not np.array_equal(before.labels, after.labels):
+        raise ValueError("the two evaluations are not on the same samples")

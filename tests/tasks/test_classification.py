@@ -10,14 +10,12 @@ from edgedistill.errors import PromiseError
 from edgedistill.tasks import (
     UNLABELLED,
     Evaluation,
-    Flips,
     accuracy,
     accuracy_drop,
     agreement,
     agresti_min_interval,
     bonferroni,
     evaluate,
-    flips,
     label_loss,
     wilson_interval,
     worst_class,
@@ -100,12 +98,6 @@ def test_a_class_without_samples_and_absent_groups_are_left_out() -> None:
     assert [name for name, _ in evaluation.members_of_classes()] == ["cat", "owl"]
     assert list(evaluation.members_of_groups()) == []
     assert worst_group(evaluation, evaluation, evidence=EVIDENCE) is None
-
-
-def test_flips_count_every_sample_once() -> None:
-    counted = flips(before(), after())
-    assert counted == Flips(lost=2, gained=1, kept_right=6, kept_wrong=1, changed=4)
-    assert counted.lost + counted.gained + counted.kept_right + counted.kept_wrong == len(LABELS)
 
 
 def test_accuracy_and_agreement_carry_wilson_intervals() -> None:
