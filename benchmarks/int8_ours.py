@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.app.agreement import AgreementJudge, FloatAnswers
+from edgedistill.app.agreement_limits import AgreementLimits
 from edgedistill.catalog.profiles import load
 from edgedistill.core.quantizing import Quantize
 from edgedistill.core.stage import StageContext
@@ -22,7 +23,6 @@ from edgedistill.tasks.likeness import Likeness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgedistill.app.agreement_limits import AgreementLimits
     from edgedistill.core.profile import QuantizationScheme
     from edgedistill.core.stage import Stage
 
@@ -56,35 +56,29 @@ class Task:
         answers = FloatAnswers(self.model, self.data.judging, threads=1)
         return {model.stem: _relative_error(answers, model) for model in models}
 
-    def write(self, target: Path, limits: AgreementLimits, *, per_channel: bool) -> str | None:
+    def write(self, target: Path, max_relative_error: float, *, per_channel: bool) -> None:
         """The first scheme of this machine, made as `edgedistill quantize` makes it.
 
         Args:
             target: The file to write.
-            limits: How near the float model it must be.
+            max_relative_error: What is asked for; where it cannot be reached, the nearest.
             per_channel: Whether each channel of weights has a scale of its own.
-
-        Returns:
-            Which limit it breaks; None where it keeps all.
         """
         answers = FloatAnswers(self.model, self.data.judging, threads=1)
-        judge = AgreementJudge(answers, KIND, limits)
+        judge = AgreementJudge(answers, KIND, AgreementLimits(0.0, max_relative_error))
         chosen = scheme().model_copy(update={"per_channel": per_channel})
         stage = Quantization(self.model, self.data, CONFIG, chosen, runs_here=True, judge=judge)
         _run(stage, target)
-        return judge.judge(target).broken
 
-    def write_dynamic(self, target: Path, limits: AgreementLimits) -> str | None:
-        """Dynamic int8, where enough of the network is matrix products; else says why not."""
+    def write_dynamic(self, target: Path) -> None:
+        """Dynamic int8, where enough of the network is matrix products; else nothing."""
         stage = DynamicQuantization(
             self.model, self.data, CONFIG.min_int8_share, scheme(), runs_here=True
         )
         try:
             _run(stage, target)
-        except PromiseError as error:  # a network of convolutions
-            return str(error)
-        answers = FloatAnswers(self.model, self.data.judging, threads=1)
-        return AgreementJudge(answers, KIND, limits).judge(target).broken
+        except PromiseError:  # a network of convolutions
+            return
 
 
 def scheme() -> QuantizationScheme:
