@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +46,8 @@ QUICK = (0.94, 1.0)
 """Ours is the nearest file that takes so much of the fastest peer's time; the first share that any
 file keeps."""
 FINALISTS = 1.15
+SHOWN = 400
+"""So many of the samples held out are what is timed."""
 EVERY, TWICE = 1.03, 0.95
 
 
@@ -92,16 +95,14 @@ def make_peers(folder: Path, nncf: Path | None) -> None:
         subprocess.run([str(python), script, str(folder)], check=True, stdout=subprocess.DEVNULL)
 
 
-def compare(folder: Path, *, rounds: int, runs: int, held_out: int | None) -> dict[str, Any]:
-    """Figures of one network."""
-    kept = {key: array[:held_out] for key, array in np.load(folder / "held_out.npz").items()}
+def timed(folder: Path, *, rounds: int, runs: int) -> dict[str, Any]:
+    """How long the files of one network take, and which of ours is held against the peers."""
     judged = json.loads((folder / JUDGED).read_text(encoding="utf-8"))
-    samples = list(one_by_one(kept))
+    samples = list(one_by_one(_held_out(folder, SHOWN)))
     sessions = open_running(
         [path for path in sorted(folder.glob("*.onnx")) if path.stem not in INPUTS - {"float"}],
         samples[0],
     )
-    expected = logits(sessions["float"], kept)
     qualifying = race(sessions, samples, rounds=3, runs=3)
     peers = [name for name in sessions if name != "float" and not name.startswith("ours")]
     mine = [name for name in sessions if name.startswith("ours")]
@@ -117,11 +118,9 @@ def compare(folder: Path, *, rounds: int, runs: int, held_out: int | None) -> di
     chosen = _chosen(shares, judged)
     times = race(racing, samples, rounds=rounds, runs=runs)
     fastest = min((name for name in peers if name in times), key=lambda name: _p50(times[name]))
-    answers = {name: logits(session, kept) for name, session in sessions.items()}
     return {
         "ours": chosen,
         "fastest_peer": fastest,
-        "held_out": len(expected),
         "process_ratio": asdict(paired(times[chosen].process, times[fastest].process)),
         "wall_ratio": asdict(paired(times[chosen].wall, times[fastest].wall)),
         "models": {
@@ -130,13 +129,32 @@ def compare(folder: Path, *, rounds: int, runs: int, held_out: int | None) -> di
                 "p50_wall_ms": float(np.median((times.get(name) or qualifying[name]).wall)),
                 "finalist": name in times,
                 "judged_relative_error": judged.get(name),
-                "agreement": agreement(answers[name], expected),
-                "logit_error": error(answers[name], expected),
             }
             for name in sessions
         },
         "rounds_process_ms": {name: rows.process.tolist() for name, rows in times.items()},
     }
+
+
+def answered(folder: Path, row: dict[str, Any], *, held_out: int | None) -> None:
+    """Adds what the files of one network answer to the samples that are held out."""
+    kept = _held_out(folder, held_out)
+
+    def answers(name: str) -> np.ndarray:
+        (session,) = open_running([folder / f"{name}.onnx"], next(one_by_one(kept))).values()
+        return logits(session, kept)
+
+    expected = answers("float")
+    row["held_out"] = len(expected)
+    # one thread for each file, so that no file's answers depend on their number
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, found in zip(row["models"], pool.map(answers, row["models"]), strict=True):
+            row["models"][name]["agreement"] = agreement(found, expected)
+            row["models"][name]["logit_error"] = error(found, expected)
+
+
+def _held_out(folder: Path, most: int | None) -> dict[str, np.ndarray]:
+    return {key: array[:most] for key, array in np.load(folder / "held_out.npz").items()}
 
 
 def _p50(times: Times) -> float:
@@ -223,10 +241,10 @@ def main() -> None:
         if not given.as_made:
             make_peers(folder, given.nncf)
             make_ours(folder)
-        networks[name] = compare(
-            folder, rounds=given.rounds, runs=given.runs, held_out=given.held_out
-        )
-        show(name, networks[name])
+        networks[name] = timed(folder, rounds=given.rounds, runs=given.runs)
+    for name, row in networks.items():
+        answered(given.work.resolve() / name, row, held_out=given.held_out)
+        show(name, row)
     if given.nncf is None:
         print("\nSKIPPED NNCF: give --nncf PYTHON, the interpreter of an environment that has it")
     if not networks:
