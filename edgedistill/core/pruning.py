@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -65,9 +65,9 @@ class Prune(Strict):
     rounds: int = Field(default=1, ge=1, le=100)
     """1: importance is told once, on the whole network. More: it is told anew each time that
     another part of the channels is gone."""
-    round_to: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Channel counts are multiples of this. auto: of 8, and where no such network reaches the goal,
-    layers may also come down to 4, 2 or 1."""
+    round_to: int | None = Field(default=None, ge=1)
+    """Channel counts are multiples of this. Absent: of 8, and where no such network reaches the
+    goal, layers may also come down to 4, 2 or 1."""
     max_channel_ratio: float = Field(default=0.9, gt=0, lt=1)
     """No layer loses more than this share of its channels."""
     keep: tuple[str, ...] = Field(default=(), strict=False)
@@ -95,7 +95,7 @@ class Prune(Strict):
     @property
     def multiple(self) -> int:
         """What channel counts are multiples of, as long as the goal can be reached so."""
-        return 8 if self.round_to == "auto" else self.round_to
+        return 8 if self.round_to is None else self.round_to
 
     @property
     def asked(self) -> float:

@@ -81,7 +81,7 @@ def plan(
             )
 
     widths = search(found.levers, found.limits)
-    if widths is None and config.round_to == "auto":
+    if widths is None and config.round_to is None:
         found = found.below_step()
         widths = search(found.levers, found.limits)
 

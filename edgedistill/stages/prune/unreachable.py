@@ -53,7 +53,7 @@ def unreachable(found: Survey, config: Prune, reach: Reach, *, unpruned: float) 
 def _relaxed(config: Prune) -> Mapping[str, Prune]:
     """The recipe without each of its limits."""
     changes: dict[str, dict[str, object]] = {
-        f"round_to {config.round_to}": {"round_to": 1},
+        f"round_to {config.multiple}": {"round_to": 1},
         f"max_channel_ratio {config.max_channel_ratio:g}": {"max_channel_ratio": 1 - 1e-6},
     }
     if config.keep:

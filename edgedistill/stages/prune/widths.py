@@ -151,7 +151,7 @@ class WidthSearch:
         with context.progress.track("Searching widths", STEPS) as advance:
             search = PricedSearch(ledger, self.config.asked, advance)
             chosen = search.run()
-            if chosen is None and self.config.round_to == "auto":
+            if chosen is None and self.config.round_to is None:
                 ledger.desk = replace(desk, found=found.below_step())
                 self._price_below_step(ledger)
                 chosen = search.run()

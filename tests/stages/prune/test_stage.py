@@ -207,7 +207,7 @@ def test_a_ratio_that_multiples_of_eight_do_not_reach_is_reached_below_them(
     with pytest.raises(InputError, match=r"round_to 8 \(without it"):
         prune(residual, digits, tmp_path / "strict", Prune(macs_ratio=0.05, round_to=8))
 
-    facts, written = prune(residual, digits, tmp_path / "auto", Prune(macs_ratio=0.05))
+    facts, written = prune(residual, digits, tmp_path / "default", Prune(macs_ratio=0.05))
 
     assert facts["macs_ratio"] <= 0.05
     left = [after for _, after in facts["widths"].values() if after < 8]

@@ -254,8 +254,8 @@ def test_layers_come_below_eight_channels_only_where_nothing_else_reaches_the_go
 ) -> None:
     pricing = Counting()
 
-    easy = search(network, digits, tmp_path / "easy", pricing, 0.6, round_to="auto").account
-    hard = search(network, digits, tmp_path / "hard", pricing, 0.06, round_to="auto").account
+    easy = search(network, digits, tmp_path / "easy", pricing, 0.6, round_to=None).account
+    hard = search(network, digits, tmp_path / "hard", pricing, 0.06, round_to=None).account
 
     assert all(width % 8 == 0 for width in easy.taken.widths.values())
     assert "multiples of 8" not in easy.reason
