@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgedistill.core.stage import Progress
     from edgedistill.models.signature import Signature
     from edgedistill.stages.prune.cuts import Cuts
-    from edgedistill.stages.prune.levers import Lever, Limits, Untouched
+    from edgedistill.stages.prune.levers import Limits, Untouched
     from edgedistill.stages.prune.samples import Samples
     from edgedistill.stages.prune.search import Widths
     from edgedistill.stages.prune.survey import Survey
@@ -74,16 +74,16 @@ def plan(
         tried[widths] = Tried(counted_cost(price, config), "fp32", macs, parameters)
         return price
 
-    def search(levers: Sequence[Lever], limits: Limits) -> Widths | None:
-        with progress.track("Searching widths", BISECTIONS + len(levers)) as advance:
+    def search(limits: Limits) -> Widths | None:
+        with progress.track("Searching widths", BISECTIONS + len(found.levers)) as advance:
             return largest_within(
-                levers, limits, cost=cost, limit=config.asked * unpruned, advance=advance
+                found.levers, limits, cost=cost, limit=config.asked * unpruned, advance=advance
             )
 
-    widths = search(found.levers, found.limits)
+    widths = search(found.limits)
     if widths is None and config.round_to is None:
         found = found.below_step()
-        widths = search(found.levers, found.limits)
+        widths = search(found.limits)
 
     def reach(surveys: Sequence[Survey]) -> list[float]:
         narrow = [one.network(one.narrowest) for one in surveys]
