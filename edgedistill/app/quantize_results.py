@@ -232,6 +232,8 @@ def _for_less(one: QuantizedCandidate, limits: AgreementLimits) -> str:
         if error > limits.max_relative_error:
             enough.append(f"a relative error of {error:g}")
             options.append("--max-relative-error")
+    if not enough:  # no limit that could be loosened is what it breaks
+        return f"{offer}, but it {one.broken}."
     return f"{offer}; it may ship where {' and '.join(enough)} is enough ({', '.join(options)})."
 
 
