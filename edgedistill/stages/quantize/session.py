@@ -27,13 +27,19 @@ _LOAD_ERRORS = (
 
 
 def open_session(
-    model: Path, threads: int, *, optimize: bool = True, optimized: Path | None = None
+    model: Path,
+    threads: int,
+    *,
+    content: bytes | None = None,
+    optimize: bool = True,
+    optimized: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Opens a model on the CPU.
 
     Args:
         model: The file.
         threads: Threads inside an operator; operators run one after another.
+        content: What to open in place of the file's content, under the file's name.
         optimize: Whether the runtime may rewrite the graph as it does in production.
         optimized: Where to save the graph it really runs.
 
@@ -49,7 +55,9 @@ def open_session(
     if optimized is not None:
         options.optimized_model_filepath = str(optimized)
     try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(model) if content is None else content, options, providers=["CPUExecutionProvider"]
+        )
     except _LOAD_ERRORS as error:
         raise InputError(
             Fault(

@@ -94,7 +94,7 @@ def watch(model: Path, operators: Sequence[str], threads: int) -> Watch:
     They are those that onnxruntime's calibrators watch: of a float type and not constant.
 
     Args:
-        model: The float model; a second file is written beside it.
+        model: The float model.
         operators: Operator types.
         threads: Threads of a run.
     """
@@ -107,10 +107,9 @@ def watch(model: Path, operators: Sequence[str], threads: int) -> Watch:
         for name, dtype in dtypes.items()
         if name not in shown
     )
-    watched = model.with_name("watched.onnx")
-    onnx.save_model(proto, watched)
     # as the graph stands: what an optimizer rounds differently would not be the library's ranges
-    return Watch(model.name, open_session(watched, threads, optimize=False), dtypes)
+    session = open_session(model, threads, content=proto.SerializeToString(), optimize=False)
+    return Watch(model.name, session, dtypes)
 
 
 def _tensors_around(graph: onnx.GraphProto, operators: frozenset[str]) -> dict[str, np.dtype[Any]]:
