@@ -11,6 +11,9 @@ A job is a JSON object; every action writes the file named by `result` (JSON):
 - `memory`: by how many bytes this process grows that loads one `model` and runs it.
 - `predict`: the outputs of one `model` for all `inputs`, into the npy file named by `outputs`.
 
+Sessions get `provider` and `threads`; `openings` says by file what else: `provider_options`, and
+`graph_optimization`, where "none" leaves the graph as it stands in the file.
+
 Progress goes to standard output, one JSON object a line: `{"progress": 3, "total": 30}`. What the
 job did wrong ends in `{"error": "..."}` and exit code 2; anything else in Python's own traceback
 and exit code 1. With `"leash": true` the worker ends when its standard input closes, so that it
@@ -205,10 +208,14 @@ def open_session(path: str, job: Mapping[str, Any], profile: Optional[str] = Non
     options.intra_op_num_threads = job["threads"]
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    opening = job.get("openings", {}).get(path, {})
+    if opening.get("graph_optimization") == "none":
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = profile
-    session = ort.InferenceSession(path, options, providers=[provider], enable_fallback=0)
+    chosen = (provider, opening.get("provider_options", {}))
+    session = ort.InferenceSession(path, options, providers=[chosen], enable_fallback=0)
     require_provider(provider, session.get_providers(), path)
     return session
 

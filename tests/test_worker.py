@@ -262,6 +262,58 @@ def test_what_the_job_did_wrong_is_one_clear_line(
     assert not (tmp_path / "result.json").exists()
 
 
+def test_a_graph_runs_as_it_stands_in_the_file_where_the_job_says_so(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Identity", ["input"], ["copy"]),
+            helper.make_node("MatMul", ["copy", "weight"], ["logits"]),
+        ],
+        "a copy that nobody needs",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3])],
+        [numpy_helper.from_array(WEIGHT, "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    for name in ("a.onnx", "b.onnx"):
+        onnx.save(model, tmp_path / name)
+    save_inputs(tmp_path, 1)
+    job = {
+        "action": "profile",
+        "models": {"a": "a.onnx", "b": "b.onnx"},
+        "inputs": "inputs.npz",
+        "warmup_runs": 1,
+        "rounds": 2,
+        "seed": 0,
+        "openings": {"b.onnx": {"provider_options": {}, "graph_optimization": "none"}},
+    }
+    assert run(tmp_path, **job, **CPU).returncode == 0
+    found = {
+        name: [one["operator"] for one in model["operators"]]
+        for name, model in result(tmp_path)["models"].items()
+    }
+    assert found == {"a": ["MatMul"], "b": ["Identity", "MatMul"]}
+
+
+def test_a_provider_gets_the_options_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    real, given = onnxruntime.InferenceSession, []
+
+    def opening(*arguments: Any, **named: Any) -> onnxruntime.InferenceSession:
+        given.append(named["providers"])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opening)
+    path = str(write_linear(tmp_path / "a.onnx"))
+    options = {"arena_extend_strategy": "kSameAsRequested"}
+    worker.open_session(path, {**CPU, "openings": {path: {"provider_options": options}}})
+    worker.open_session(path, {**CPU, "openings": {}})
+    worker.open_session(path, CPU)
+    assert given == [[(CPU["provider"], options)], *[[(CPU["provider"], {})]] * 2]
+
+
 def test_a_session_that_fell_back_is_refused() -> None:
     worker.require_provider("CPUExecutionProvider", ["CPUExecutionProvider"], "m.onnx")
     for used in (["CPUExecutionProvider"], []):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from edgedistill.app.road import Branch, Road
     from edgedistill.core.budget import Budget
     from edgedistill.core.evidence import Quantity
+    from edgedistill.core.opening import OpenedWith
+    from edgedistill.core.profile import Runtime
     from edgedistill.core.report import Choice, Row
     from edgedistill.data import Dataset
 
@@ -60,6 +62,7 @@ def assemble(
         target=target,
         target_title=rows.profile.title,
         runtime=resolved.runtime(target)[0],
+        session=_opened_with(shown.shipped, resolved.runtime(target)[1]),
         budget=resolved.recipe.targets[target].budget,
         rows=shown.rows,
         choice=choice,
@@ -75,6 +78,10 @@ def assemble(
         notes=(*notes, *clerk.notes()),
         provenance=_provenance(resolved, road, rows.dataset, target),
     )
+
+
+def _opened_with(shipped: Row, runtime: Runtime) -> OpenedWith | None:
+    return None if shipped.precision is None else runtime.opened_with(shipped.precision)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.app.reach import transport
+from edgedistill.app.reach import device_facts, transport
 from edgedistill.app.shipping import MODEL_FILE
 from edgedistill.bench.candidates import Candidate
 from edgedistill.bench.measure import Measuring
@@ -98,13 +98,9 @@ class DeviceSteps:
 
     def _device_facts(self) -> dict[str, Any]:
         """What of the device enters a step's key."""
-        runtime = self.resolved.runtime(self.target)[1]
-        return {
-            "device": self._device,
-            "processor": plain(self.resolved.profiles[self.target])["clusters"],
-            "provider": runtime.provider,
-            "runtime_threads": runtime.threads,
-        }
+        return device_facts(
+            self.resolved.profiles[self.target], self.resolved.runtime(self.target)[1]
+        )
 
     def _measured(self, folders: Mapping[str, Path]) -> dict[str, Any]:
         samples = open_dataset(folders["data"]).validation

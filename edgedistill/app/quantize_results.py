@@ -104,6 +104,13 @@ def assemble_quantized(
         if (reason := why_not_made(finished.facts(step))) is not None
     )
     runtime = asked.profile.runtimes[asked.runtime]
+    choice = choose_agreeing(
+        candidates,
+        not_made,
+        speedup=both_ways(latencies, {name: name for name in files}),
+        default=runtime.default_precision,
+    )
+    shipped = next(one for one in candidates if one.name == choice.name)
     return QuantizeReport(
         schema_version=1,
         model=asked.given.file.name,
@@ -111,6 +118,7 @@ def assemble_quantized(
         target=asked.profile.name,
         target_title=asked.profile.title,
         runtime=asked.runtime,
+        session=runtime.opened_with(shipped.precision),
         inputs=asked.given.inputs,
         samples=_samples_used(asked),
         preprocessing=None if asked.preprocessing is None else plain(asked.preprocessing),
@@ -120,12 +128,7 @@ def assemble_quantized(
         max_relative_error=wishes.limits.max_relative_error,
         candidates=candidates,
         not_made=not_made,
-        choice=choose_agreeing(
-            candidates,
-            not_made,
-            speedup=both_ways(latencies, {name: name for name in files}),
-            default=runtime.default_precision,
-        ),
+        choice=choice,
         conditions=None if samples is None else samples.conditions,
         notes=_notes(asked, latencies, candidates, wishes.limits),
         seed=wishes.seed,

@@ -20,7 +20,7 @@ from edgedistill.app.glance import (
     nothing_where_slow,
 )
 from edgedistill.app.plan import Plan
-from edgedistill.app.reach import runs_here, transport
+from edgedistill.app.reach import device_facts, runs_here, transport
 from edgedistill.app.variants import variants
 from edgedistill.bench.measure import Candidate, Measuring
 from edgedistill.core.evidence import Evidence
@@ -272,10 +272,7 @@ class _Laying:
             f"{name}: latency on {self.profile.name}, {config.rounds} interleaved rounds",
             config={
                 "benchmark": plain(config),
-                "device": self.profile.name,
-                "processor": plain(self.profile)["clusters"],
-                "provider": self.runtime.provider,
-                "runtime_threads": self.runtime.threads,
+                **device_facts(self.profile, self.runtime),
             },
             inputs={"samples": samples, **candidates},
             code=("bench", "devices", "worker.py"),

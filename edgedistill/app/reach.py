@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgedistill.catalog.profiles import load
 from edgedistill.catalog.same_machine import differences
+from edgedistill.core.strict import plain
 from edgedistill.devices.local import LocalTransport
 from edgedistill.errors import Fault, InputError
 
@@ -62,6 +63,17 @@ def require_this_machine_is(profile: TargetProfile) -> None:
                 remedy="Run this on the device itself",
             )
         )
+
+
+def device_facts(profile: TargetProfile, runtime: Runtime) -> dict[str, Any]:
+    """What of a device enters the key of a step that measures on it."""
+    return {
+        "device": profile.name,
+        "processor": plain(profile)["clusters"],
+        "provider": runtime.provider,
+        "runtime_threads": runtime.threads,
+        "openings": plain(runtime)["openings"],
+    }
 
 
 def transport() -> Transport:

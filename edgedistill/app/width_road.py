@@ -136,6 +136,7 @@ class WidthRoad:
             "file_limits": list(self._file_limits()),
             "runtime": {
                 "provider": runtime.provider,
+                "openings": plain(runtime)["openings"],
                 "shapes": runtime.shapes,
                 "threads": runtime.threads,
                 "precisions": list(runtime.precisions),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from edgedistill.bench.opening import opened
 from edgedistill.bench.session import DEFAULT_TIMEOUT_S, Facts, check, open_worker
 from edgedistill.bench.statistics import percentile_interval
 from edgedistill.core.evidence import Evidence, Quantity, wider
@@ -129,8 +130,7 @@ class MeasuringMemory:
                 "action": "memory",
                 "model": _MODEL,
                 "inputs": _INPUTS,
-                "provider": self.runtime.provider,
-                "threads": self.runtime.threads,
+                **opened(self.runtime, {_MODEL: self.model}),
                 "runs": _RUNS,
             }
             for _ in range(self.processes):

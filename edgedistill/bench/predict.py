@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from edgedistill.bench.opening import opened
 from edgedistill.bench.session import (
     DEFAULT_TIMEOUT_S,
     Facts,
@@ -124,8 +125,7 @@ class Predicting:
             "model": _MODEL,
             "inputs": _INPUTS,
             "outputs": _OUTPUTS,
-            "provider": self.runtime.provider,
-            "threads": self._threads,
+            **opened(self.runtime, {_MODEL: self.model}, threads=self._threads),
         }
         title = f"Running {self.model.name} on {self.device}"
         with context.progress.track(title, len(self.split)) as advance:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.bench.candidates import require_measurable
+from edgedistill.bench.opening import opened
 from edgedistill.bench.session import (
     DEFAULT_TIMEOUT_S,
     Facts,
@@ -103,11 +104,11 @@ class TakingTurns:
         for item in self.candidates:
             self.transport.put(item.model, models[item.name])
         worker.put_inputs(self.inputs, _INPUTS)
+        files = {models[item.name]: item.model for item in self.candidates}
         whole = {
             "models": models,
             "inputs": _INPUTS,
-            "provider": self.runtime.provider,
-            "threads": self.runtime.threads,
+            **opened(self.runtime, files),
             "warmup_runs": self.config.warmup_runs,
             "rounds": self.config.rounds,
             "seed": context.seed,

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from edgedistill.core.budget import Budget
 from edgedistill.core.fitted import FittedCost
 from edgedistill.core.hardware import Accelerator, Cluster, IsaLevel, PowerMode, Source
+from edgedistill.core.opening import OpenedWith, Opening
 from edgedistill.core.strict import Strict
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9.-]*$"
@@ -81,6 +82,9 @@ class Runtime(Strict):
     """The int8 scheme; absent where the runtime runs no int8."""
     other_int8: tuple[QuantizationScheme, ...] = Field(default=(), strict=False)
     """Further schemes that the runtime runs well, worth a measurement."""
+    openings: dict[Precision, Opening] = Field(default_factory=dict)
+    """By what a file holds: how its session is opened where the provider's defaults would not run
+    it, or not as meant."""
     cost: dict[Precision, FittedCost] = Field(default_factory=dict)
     """By precision: fitted parameters of the cost model."""
     source: Source
@@ -98,6 +102,16 @@ class Runtime(Strict):
             raise ValueError("other_int8 needs a first choice. Give it under int8")
         _refuse_costs_of_other_precisions(self.cost, self.precisions)
         return self
+
+    def opened_with(self, holds: Precision) -> OpenedWith:
+        """What a session of a file is opened with.
+
+        Args:
+            holds: The narrowest numbers in the file.
+        """
+        own = self.openings.get(holds)
+        special = {} if own is None else own.model_dump(exclude={"source"})
+        return OpenedWith(provider=self.provider, threads=self.threads, **special)
 
 
 class ConvertedRuntime(Strict):

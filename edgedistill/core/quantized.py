@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from edgedistill.core.evidence import Conditions, Quantity
+from edgedistill.core.opening import OpenedWith
 from edgedistill.core.profile import Precision
 from edgedistill.core.report import Int8Check, Latency
 from edgedistill.core.strict import Strict
@@ -117,6 +118,9 @@ class QuantizeReport(Strict):
     target: str
     target_title: str
     runtime: str
+    session: OpenedWith | None = None
+    """What a session of the file that ships is opened with on the target; absent in reports made
+    before this was told."""
     inputs: tuple[ModelInput, ...] = Field(strict=False, min_length=1)
     samples: SamplesUsed
     preprocessing: dict[str, object] | None

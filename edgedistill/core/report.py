@@ -12,6 +12,7 @@ from edgedistill.core.damage import Damage
 from edgedistill.core.evidence import Conditions, Quantity
 from edgedistill.core.learned import LearningStep
 from edgedistill.core.learning import Fraction
+from edgedistill.core.opening import OpenedWith
 from edgedistill.core.operator_times import OperatorTimes
 from edgedistill.core.pruned import Pruned
 from edgedistill.core.strict import Strict
@@ -232,6 +233,9 @@ class Report(Strict):
     target: str
     target_title: str
     runtime: str
+    session: OpenedWith | None = None
+    """What a session of the model that ships is opened with on the target; absent in reports made
+    before this was told."""
     budget: Budget
     rows: tuple[Row, ...] = Field(strict=False, min_length=1)
     """Of the student that ships, the teacher's first."""

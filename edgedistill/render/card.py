@@ -15,6 +15,7 @@ from edgedistill.render.card_metadata import metadata
 from edgedistill.render.card_program import packages, program
 from edgedistill.render.escaping import table, told
 from edgedistill.render.model_quantities import model_quantities
+from edgedistill.render.opening import opening_program
 from edgedistill.render.wording import condition_facts
 
 if TYPE_CHECKING:
@@ -209,11 +210,19 @@ def _unmeasured(report: Report) -> Iterator[str]:
 
 
 def _running(report: Report, facts: ModelFacts) -> list[str]:
-    return [
+    lines = [
         "## How to run it",
         f"In the folder of this file, after `pip install {packages(report)}`:",
         f"```python\n{program(report, facts)}```",
     ]
+    on_target = opening_program(report.session, report.choice.model)
+    if on_target is not None:
+        title = told(report.target_title)
+        lines += [
+            f"That runs on the processor of any machine. On {title} open the session so:",
+            f"```python\n{on_target}\n```",
+        ]
+    return lines
 
 
 def _conditions(report: Report) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgedistill.render import columns, figures
 from edgedistill.render.attempts import attempt_sections
 from edgedistill.render.escaping import table, told
+from edgedistill.render.opening import opening_program, opening_words
 from edgedistill.units import format_percent
 
 if TYPE_CHECKING:
@@ -41,9 +42,16 @@ def quantize_page(report: QuantizeReport) -> str:
         f"{_asked(report)} asked for.",
         *(f"Not made: {one.name}. {one.reason}" for one in report.not_made),
         f"Ships {report.choice.file} ({ships}{_undecided(report)}): {report.choice.reason}.",
+        *_told_opening(report),
         *(f"Note: {note}" for note in report.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _told_opening(report: QuantizeReport) -> Iterator[str]:
+    session = report.session
+    if session is not None and (session.provider_options or session.graph_optimization == "none"):
+        yield _visible(f"Open it with {session.provider}: {opening_words(session)}.")
 
 
 def _asked(report: QuantizeReport) -> str:
@@ -73,6 +81,7 @@ def quantize_markdown(report: QuantizeReport) -> str:
         "spread.",
         *_schemes(report),
         *attempt_sections((one.name, one.int8) for one in report.candidates),
+        *_opening(report),
         "## Samples",
         _samples(report),
         *_preprocessing(report),
@@ -110,6 +119,13 @@ def _schemes(report: QuantizeReport) -> Iterator[str]:
         yield f"- {told(one.name)}: {told(one.scheme)}; {told(verdict)}."
     for lost in report.not_made:
         yield f"- {told(lost.name)} could not be made: {told(lost.reason)}"
+
+
+def _opening(report: QuantizeReport) -> Iterator[str]:
+    program = opening_program(report.session, report.choice.file)
+    if program is not None:
+        yield f"## How to open it on {told(report.target_title)}"
+        yield f"```python\n{program}\n```"
 
 
 def _samples(report: QuantizeReport) -> str:

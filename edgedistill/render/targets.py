@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from edgedistill.render.columns import table
+from edgedistill.render.opening import opening_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -216,6 +217,10 @@ def _runtime(name: str, runtime: Runtime, profile: TargetProfile) -> list[str]:
     if runtime.int8 is not None:
         lines.append(f"int8 {_scheme(runtime.int8)}")
     lines.extend(f"also {_scheme(scheme)}" for scheme in runtime.other_int8)
+    lines.extend(
+        f"Opens {holds} files with {opening_words(one)}: {one.source}"
+        for holds, one in runtime.openings.items()
+    )
     return [*lines, f"Source: {runtime.source}"]
 
 

@@ -24,6 +24,7 @@ import edgedistill
 from edgedistill import Budget
 from edgedistill.app.glance import why_not_worth
 from edgedistill.bench.samples import read_samples
+from edgedistill.catalog.profiles import load
 from edgedistill.core.evidence import Evidence
 from edgedistill.core.verdict import Outcome
 from edgedistill.errors import InputError
@@ -111,6 +112,18 @@ def test_the_report_holds_the_waterfall_with_evidence(finished: CompressionRun) 
     assert not jetson.choice.decided
     assert [one.name for one in jetson.candidates] == ["fp32", "int8-S8S8", "fp16"]
     assert any("trained by this run" in note for note in host.notes)
+
+
+def test_the_report_says_how_the_model_is_opened_on_its_target(finished: CompressionRun) -> None:
+    for name, report in finished.reports.items():
+        runtime, precision = load(name).runtimes[report.runtime], report.shipped().precision
+        assert precision is not None
+        assert report.session == runtime.opened_with(precision)
+    jetson = finished.reports["jetson-orin-nano"]
+    assert jetson.choice.step == "int8"
+    assert jetson.session is not None
+    assert jetson.session.provider == "TensorrtExecutionProvider"
+    assert jetson.session.provider_options["trt_int8_enable"] == "True"
 
 
 def test_every_candidate_of_the_last_network_stands_in_the_report(

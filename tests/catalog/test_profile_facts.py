@@ -184,6 +184,25 @@ def test_maxwell_multiplies_no_int8_and_later_gpus_do() -> None:
     assert without == ["jetson-nano"]
 
 
+@pytest.mark.parametrize("name", DEVICES)
+def test_files_are_opened_as_their_engine_needs_it(name: str) -> None:
+    for kind, runtime in load(name).runtimes.items():
+        options = {holds: one.provider_options for holds, one in runtime.openings.items()}
+        if kind == "tensorrt":
+            fp16 = {"trt_fp16_enable": "True"}
+            int8 = {"int8": {"trt_int8_enable": "True", **fp16}} if runtime.int8 else {}
+            assert options == {"fp16": fp16, **int8}
+            assert all(
+                (one.graph_optimization == "none") == (holds == "int8")
+                for holds, one in runtime.openings.items()
+            )
+        elif kind == "qnn":
+            npu = {"backend_path": "libQnnHtp.so"}
+            assert options == {"fp32": npu, "int8": npu}
+        else:
+            assert options == {}
+
+
 def limits_of_the_default_mode(profile: TargetProfile) -> None:
     (mode,) = [mode for mode in profile.power_modes if mode.name == profile.default_power_mode]
     if mode.cores_on is not None:

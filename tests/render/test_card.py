@@ -13,6 +13,7 @@ from PIL import Image
 from edgedistill.core.damage import CalibrationError, Damage, Flipped
 from edgedistill.core.learned import LearningStep
 from edgedistill.core.model_facts import ModelFacts, Tensor
+from edgedistill.core.opening import OpenedWith
 from edgedistill.core.preprocessing import Preprocessing
 from edgedistill.core.strict import plain
 from edgedistill.data.numeric import arrange, normalize
@@ -46,6 +47,19 @@ def facts(**changes: Any) -> ModelFacts:
 
 def card_of(report: Report, **changes: Any) -> str:
     return model_card(report, judge(report), facts(**changes))
+
+
+def test_the_card_says_how_the_target_opens_the_model(make_report: Callable[..., Report]) -> None:
+    tensorrt = OpenedWith(
+        provider="TensorrtExecutionProvider",
+        threads=1,
+        provider_options={"trt_int8_enable": "True"},
+    )
+    whole = make_report()
+    card = card_of(whole.model_copy(update={"session": tensorrt}))
+    assert f"On {whole.target_title} open the session so:" in card
+    assert "provider = ('TensorrtExecutionProvider', {'trt_int8_enable': 'True'})" in card
+    assert "open the session so" not in card_of(whole)
 
 
 def test_what_is_told_of_the_model_is_in_the_card(make_report: Callable[..., Report]) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from edgedistill.core.attempts import Attempt, Attempts
 from edgedistill.core.evidence import Evidence, Quantity, counted
+from edgedistill.core.opening import OpenedWith
 from edgedistill.core.quantized import (
     ModelInput,
     NotMade,
@@ -137,6 +138,24 @@ def test_what_figures_rest_on_stands_in_the_markdown() -> None:
     assert "- Latency: measured-on-device (a way)." in text
     assert "Preprocessing, as whoever ran this says: kind image, scale 0.5." in text
     assert "20 of them calibrated, 100 others judged; none did both" in text
+
+
+def test_a_file_that_needs_more_than_the_defaults_says_how_it_is_opened() -> None:
+    options = {"trt_int8_enable": "True"}
+    tensorrt = OpenedWith(
+        provider="TensorrtExecutionProvider",
+        threads=1,
+        provider_options=options,
+        graph_optimization="none",
+    )
+    made = report(session=tensorrt)
+    told = "Open it with TensorrtExecutionProvider: trt_int8_enable=True, no graph optimization."
+    assert told in quantize_page(made).splitlines()
+    assert "## How to open it on This machine" in quantize_markdown(made)
+    assert f"provider = ('TensorrtExecutionProvider', {options})" in quantize_markdown(made)
+    for session in (None, OpenedWith(provider="CPUExecutionProvider", threads=1)):
+        assert "Open it with" not in quantize_page(report(session=session))
+        assert "How to open it" not in quantize_markdown(report(session=session))
 
 
 def test_what_was_tried_to_keep_the_agreement_is_listed() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from edgedistill.core.cost_shape import CostScale
 from edgedistill.core.fitted import FitError, FittedCost, IntervalFactors
 from edgedistill.core.hardware import Cluster, PowerMode
+from edgedistill.core.opening import Opening
 from edgedistill.core.profile import Precision, Runtime, TargetProfile
 from edgedistill.core.target_check import EstimateRow, ShapeRow, TargetsCheck, rows_of
 from edgedistill.render.targets import WIDTH, check_page, target_page
@@ -104,6 +105,18 @@ def test_a_page_says_the_figures_and_their_sources_within_its_width() -> None:
     ):
         assert words in page
     assert max(map(len, page.splitlines())) <= WIDTH
+
+
+def test_what_a_file_is_opened_with_is_told_with_its_source() -> None:
+    plain = profile({})
+    special = Opening(
+        provider_options={"trt_int8_enable": "True"}, graph_optimization="none", source="an issue"
+    )
+    runtime = plain.runtimes["cpu"].model_copy(update={"openings": {"int8": special}})
+    page = target_page(plain.model_copy(update={"runtimes": {"cpu": runtime}}))
+    told = "Opens int8 files with trt_int8_enable=True, no graph optimization: an issue"
+    assert told in " ".join(page.split())
+    assert "Opens" not in target_page(plain)
 
 
 def test_a_section_without_content_is_left_out() -> None:
