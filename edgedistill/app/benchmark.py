@@ -8,29 +8,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from edgedistill import tasks
 from edgedistill.app.against_baseline import BaselineFiles, against_baseline
 from edgedistill.app.environment import versions
-from edgedistill.app.predictions import SplitPredictions, read_evaluation
+from edgedistill.app.measured_model import MeasuredModel, Measurement
 from edgedistill.app.reach import require_at_hand, require_this_machine_is, transport
 from edgedistill.app.resolve import read_recipe
 from edgedistill.app.synthetic import synthetic_inputs
 from edgedistill.app.trial import require_runnable
-from edgedistill.bench.instructions import instructions
-from edgedistill.bench.latency import latency
 from edgedistill.bench.measure import Candidate, Measuring
-from edgedistill.bench.memory import MeasuringMemory
 from edgedistill.bench.samples import read_samples
 from edgedistill.catalog.profiles import load
 from edgedistill.core.device_report import DeviceReport
-from edgedistill.core.evidence import Conditions, Evidence, Quantity
+from edgedistill.core.evidence import Conditions
 from edgedistill.core.recipe import Benchmark
 from edgedistill.core.relative_latency import RelativeLatency
-from edgedistill.core.report import Latency
 from edgedistill.core.stage import SilentProgress, StageContext
 from edgedistill.core.strict import Strict
 from edgedistill.data import open_dataset, open_source
-from edgedistill.errors import DeviceError
 from edgedistill.render import figures as written
 from edgedistill.render.document import report_text
 from edgedistill.stages.export.contract import require_preprocessing
@@ -39,27 +33,10 @@ from edgedistill.store import write_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgedistill.bench.samples import Samples
-    from edgedistill.core.profile import Runtime, TargetProfile
     from edgedistill.core.stage import Progress
     from edgedistill.data import Dataset
 
 _SAMPLES = 8
-
-
-class MeasuredModel(Strict):
-    """Figures of one ONNX file."""
-
-    file: str
-    sha256: str
-    latency: Latency
-    """Its speed-up is against the first model."""
-    accuracy: Quantity | None
-    """On the validation split of the recipe's data; absent without a recipe."""
-    instructions: Quantity | None = None
-    """Instructions that one inference retires; absent where nobody counts them."""
-    peak_memory_mb: Quantity | None = None
-    """What one inference adds to the memory of a process (10^6 bytes); absent unless asked for."""
 
 
 class BenchmarkResult(Strict):
@@ -93,6 +70,7 @@ class BenchmarkResult(Strict):
             model_sha256=first.sha256,
             inputs=self.inputs,
             conditions=self.conditions,
+            session=first.session,
             latency=first.latency,
             instructions=first.instructions,
             peak_memory_mb=first.peak_memory_mb,
@@ -186,19 +164,8 @@ def benchmark(  # noqa: PLR0913  # the public call; all but the model have defau
         )
         measuring.run(context)
         samples = read_samples(context.folder)
-        measured = tuple(
-            MeasuredModel(
-                file=str(file),
-                sha256=samples.sha256[name],
-                latency=latency(
-                    samples, name, reference=names[0], evidence=Evidence.MEASURED_ON_DEVICE
-                ),
-                accuracy=_accuracy(file, dataset, profile, runtime, context),
-                instructions=instructions(samples, name, evidence=Evidence.MEASURED_ON_DEVICE),
-                peak_memory_mb=_memory(file, measuring, samples, context) if memory else None,
-            )
-            for name, file in zip(names, files, strict=True)
-        )
+        measurement = Measurement(measuring, samples, dataset, context, memory=memory)
+        measured = tuple(map(measurement.figures, names, files))
         relative = None
         if baseline is not None:
             relative = against_baseline(
@@ -229,42 +196,6 @@ def _inputs(model: Path, dataset: Dataset | None, seed: int) -> Mapping[str, np.
     if dataset is None:
         return synthetic_inputs(model, samples=_SAMPLES, seed=seed)
     return dataset.validation.batch(np.arange(min(_SAMPLES, len(dataset.validation))))
-
-
-def _memory(file: Path, like: Measuring, samples: Samples, context: StageContext) -> Quantity:
-    """Memory of one model, on the device, under the conditions of the latencies."""
-    folder = Path(tempfile.mkdtemp(dir=context.folder))
-    measured = MeasuringMemory(
-        model=file,
-        inputs=like.inputs,
-        transport=transport(),
-        device=like.device,
-        runtime=like.runtime,
-    ).run(StageContext(folder=folder, seed=context.seed, progress=context.progress))
-    if measured.conditions != samples.conditions:
-        raise DeviceError(
-            f"{like.device}: the conditions changed while measuring, from {samples.conditions} to "
-            f"{measured.conditions}. Measure again"
-        )
-    return measured.peak_mb()
-
-
-def _accuracy(
-    model: Path,
-    dataset: Dataset | None,
-    profile: TargetProfile,
-    runtime: Runtime,
-    context: StageContext,
-) -> Quantity | None:
-    if dataset is None:
-        return None
-    folder = Path(tempfile.mkdtemp(dir=context.folder))
-    predicting = SplitPredictions(
-        model=model, dataset=dataset, device=profile.name, runtime=runtime
-    )
-    predicting.run(StageContext(folder=folder, seed=context.seed, progress=context.progress))
-    evaluation = read_evaluation(folder, "validation", dataset)
-    return tasks.accuracy(evaluation, evidence=Evidence.MEASURED_ON_DEVICE)
 
 
 def _lines(model: MeasuredModel) -> list[str]:

@@ -10,7 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgedistill.core.opening import OpenedWith
     from edgedistill.core.profile import Runtime
+
+
+def opened_with(runtime: Runtime, file: Path) -> OpenedWith:
+    """What a session of a file is opened with on a target's runtime.
+
+    Raises:
+        InputError: If the runtime opens files by what they hold, and this is no ONNX file.
+    """
+    holds = file_precision(load_model(file)) if runtime.openings else "fp32"
+    return runtime.opened_with(holds)
 
 
 def opened(
@@ -32,9 +43,7 @@ def opened(
     }
     if not runtime.openings:
         return job
-    found = {
-        name: runtime.opened_with(file_precision(load_model(file))) for name, file in files.items()
-    }
+    found = {name: opened_with(runtime, file) for name, file in files.items()}
     job["openings"] = {
         name: {
             "provider_options": one.provider_options,

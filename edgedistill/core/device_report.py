@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from edgedistill.core.baseline import Sha256
 from edgedistill.core.evidence import Conditions, Evidence, Quantity
+from edgedistill.core.opening import OpenedWith
 from edgedistill.core.relative_latency import RelativeLatency
 from edgedistill.core.report import Latency
 from edgedistill.core.strict import Strict
@@ -29,6 +30,8 @@ class DeviceReport(Strict):
     inputs: Literal["synthetic", "real"]
     """What the model ran on; synthetic: random values in the shapes of the graph's inputs."""
     conditions: Conditions
+    session: OpenedWith | None = None
+    """What its session was opened with; absent in reports made before this was told."""
     latency: Latency | None = None
     """Without a speed-up: there is no second model. Absent where it was not measured."""
     peak_memory_mb: Quantity | None = None

@@ -10,6 +10,7 @@ import yaml
 
 import edgedistill
 from edgedistill.core.evidence import Evidence
+from edgedistill.core.opening import OpenedWith
 from edgedistill.core.strict import plain
 from edgedistill.errors import InputError
 from edgedistill.render.document import read_device_report
@@ -41,6 +42,9 @@ def test_a_device_report_is_of_the_first_model_and_reads_back(model: Path, tmp_p
     assert read.latency.speedup is None
     assert read.latency.p50_ms.evidence is Evidence.MEASURED_ON_DEVICE
     assert read.inputs == "synthetic"
+    assert read.session == OpenedWith(
+        provider=read.conditions.provider, threads=read.conditions.threads
+    )
     assert read.versions["onnxruntime"] == onnxruntime.__version__
 
 
